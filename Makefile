@@ -1,0 +1,41 @@
+# The two commands of the README are `make run` and `make test`; everything else serves them.
+MODEL ?= examples/single
+SALTERN = .venv/bin/saltern
+
+.PHONY: help run down test test-fast lint format lock setup setup-test clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+run: setup ## build and start a small cloud, and prove that it works
+	$(SALTERN) up --model $(MODEL)
+
+down: ## take that cloud down (VOLUMES=1: its data too)
+	$(SALTERN) down --model $(MODEL) $(if $(VOLUMES),--volumes)
+
+test: setup-test lint ## all checks and all tests, with real engines
+	.venv/bin/pytest
+
+test-fast: lint ## checks, unit and golden tests: seconds
+	.venv/bin/pytest -q tests/unit
+
+lint: ## ruff, mypy strict, import-linter
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: ## let ruff format the code
+	.venv/bin/ruff format .
+
+setup: ## install what running needs
+	tools/setup run
+
+setup-test: ## install what the tests need
+	tools/setup test
+
+lock: ## write the requirement locks again
+	tools/lock
+
+clean: ## remove what make made here
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

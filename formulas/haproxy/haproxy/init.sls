@@ -1,0 +1,6 @@
+{%- if pillar.haproxy is defined %}
+include:
+{%- if pillar.haproxy.proxy is defined %}
+- haproxy.proxy
+{%- endif %}
+{%- endif %}

@@ -1,0 +1,1 @@
+"""Entry points: options, printing, exit codes. The only layer that prints."""

@@ -1,0 +1,157 @@
+"""What all verbs share: the common options, and the project that they open."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from saltern.base.errors import ExitCode
+from saltern.base.process import LocalRunner
+from saltern.cli.problems import print_problems
+from saltern.cli.terminal import choose, stderr_console, stdout_console
+from saltern.project.context import Options, Project, open_project
+from saltern.secrets.identity import VARIABLE, default_identity, refuse_to_ask
+
+
+def examples(*lines: str) -> str:
+    """An epilog with examples, one per line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+class Caller:
+    """One invocation: its options, its project, and where results and progress go."""
+
+    def __init__(self, stack: ExitStack, options: dict[str, Any]) -> None:
+        self._stack = stack
+        self._options = options
+        self.json: bool = options["json"]
+        self.stdout = stdout_console()
+        self.stderr = stderr_console()
+
+    def project(self, *, tells_warnings: bool = False) -> Project:
+        """Open the model; from here on events are shown. ``tells_warnings``: the verb shows the warnings itself."""
+        given = self._options
+        emit = choose(self.stderr, given.get("progress", "auto"))
+        self._stack.enter_context(emit)
+        log = (
+            (lambda argv: self.stderr.print(f"+ {' '.join(argv)}", style="dim", markup=False))
+            if given["debug"]
+            else None
+        )
+        options = Options(
+            engine=given.get("engine") or "",
+            worker=given.get("worker", "container"),
+            strict=given["strict"],
+            identity=Path(given.get("identity") or default_identity(os.environ)),
+            ask=_ask if sys.stdin.isatty() else refuse_to_ask,
+        )
+        model = Path(given["model"]) if given["model"] else None
+        project = open_project(model, options, emit, LocalRunner(log=log))
+        if not tells_warnings:
+            self._stack.callback(self._warn, project)
+        return project
+
+    def _warn(self, project: Project) -> None:
+        """Warnings come last, where they are seen; only those of a model that was really loaded."""
+        inventory = project.__dict__.get("opened")
+        if inventory is not None and not self.json:
+            print_problems(self.stderr, inventory.warnings, "warning", "yellow")
+
+    def exit(self, code: ExitCode) -> NoReturn:
+        """End with a code; the result was printed."""
+        raise click.exceptions.Exit(int(code))
+
+
+def _ask(what: str) -> str:
+    answer: str = click.prompt(what, hide_input=True, err=True)
+    return answer
+
+
+def common_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of every verb that works on a cloud; the function gets a :class:`Caller`."""
+    return _with_options(function, {**MODEL_OPTIONS, **CLOUD_OPTIONS})
+
+
+def model_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of verbs that only read the model: no engine, no worker, no progress."""
+    return _with_options(function, MODEL_OPTIONS)
+
+
+def rollout_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of verbs that render configuration: they need the values of secrets."""
+    return _with_options(function, {**MODEL_OPTIONS, **CLOUD_OPTIONS, **SECRET_OPTIONS})
+
+
+def secret_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of verbs that read or write secrets of the model."""
+    return _with_options(function, {**MODEL_OPTIONS, **SECRET_OPTIONS})
+
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+MODEL_OPTIONS: Mapping[str, Decorator] = {
+    "model": click.option(
+        "--model",
+        metavar="DIR",
+        type=click.Path(file_okay=False),
+        help="The model. Default: the nearest folder upwards that is one.",
+    ),
+    "strict": click.option("--strict", is_flag=True, help="Warnings of the model are errors."),
+    "json": click.option("--json", "json", is_flag=True, help="Print the result, or the error, as JSON."),
+    "debug": click.option("--debug", is_flag=True, help="Show every command that is run, and tracebacks."),
+}
+
+CLOUD_OPTIONS: Mapping[str, Decorator] = {
+    "engine": click.option(
+        "--engine",
+        type=click.Choice(["podman", "docker"]),
+        help="Container engine. Default: as saltern.yml says, else podman, or docker where podman does not work.",
+    ),
+    "worker": click.option(
+        "--worker",
+        type=click.Choice(["container", "local"]),
+        default="container",
+        show_default=True,
+        help="Where formulas are compiled. local is for linting: the machine's own Python, no isolation.",
+    ),
+    "progress": click.option(
+        "--progress",
+        type=click.Choice(["auto", "live", "plain", "json"]),
+        default="auto",
+        show_default=True,
+        help="How progress is shown on stderr.",
+    ),
+}
+
+SECRET_OPTIONS: Mapping[str, Decorator] = {
+    "identity": click.option(
+        "--identity",
+        metavar="FILE",
+        type=click.Path(dir_okay=False),
+        help=f"The key that opens secrets. Default: {VARIABLE}, else ~/.config/saltern/identity.txt.",
+    ),
+}
+
+ORDER = ("model", "identity", "engine", "worker", "strict", "json", "progress", "debug")
+"""How ``--help`` lists them."""
+
+
+def _with_options(function: Callable[..., None], options: Mapping[str, Decorator]) -> Callable[..., None]:
+    @functools.wraps(function)
+    def wrapped(**values: Any) -> None:
+        own = {name: values.pop(name) for name in options}
+        with ExitStack() as stack:
+            function(Caller(stack, own), **values)
+
+    result: Callable[..., None] = wrapped
+    for name in reversed(ORDER):
+        if name in options:
+            result = options[name](result)
+    return result

@@ -1,0 +1,197 @@
+"""The ``saltern`` command. Options and exit codes live here; the work is in ``saltern.project``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from saltern import __version__
+from saltern.base.errors import ExitCode, Problem, SalternError, UsageError
+from saltern.cli import report
+from saltern.cli.backup import backup_group, restore_command
+from saltern.cli.check import check_command
+from saltern.cli.context import Caller, common_options, examples, rollout_options
+from saltern.cli.explain import explain_command
+from saltern.cli.formulas import formulas_group
+from saltern.cli.inventory import inventory_group
+from saltern.cli.inventory_diff import diff_command
+from saltern.cli.patches import affected_command, outdated_command
+from saltern.cli.problems import print_error
+from saltern.cli.rollouts import apply_command, history_command, plan_command, rollback_command
+from saltern.cli.secret import secret_group
+from saltern.cli.terminal import stderr_console
+from saltern.cli.uses import uses_command
+from saltern.project import applying, building, running, showing
+from saltern.project.planning import Asked
+from saltern.project.rendering import render
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="saltern")
+def cli() -> None:
+    """Run an OpenStack private cloud from one source of truth.
+
+    A model (a git repository of YAML, in reclass's layout) says what the cloud is; Salt formulas say how each service
+    is installed and configured. Saltern compiles the two into container images and a running cloud.
+
+    \b
+    Examples:
+      saltern up                      build what is missing and bring the cloud up
+      saltern plan                    what a change of the model would do to the running cloud
+      saltern apply                   carry that out, behind gates and with a way back
+      saltern status                  what runs, and where it answers
+      saltern show keystone           what becomes of each state of a node, and why
+      saltern down                    take the cloud down; its data stays
+    """
+
+
+@cli.command("show", epilog=examples("saltern show keystone", "saltern show keystone --json"))
+@click.argument("node")
+@common_options
+def show_command(caller: Caller, node: str) -> None:
+    """Show what becomes of each state of NODE: its phase, and why."""
+    report.shown(caller, showing.show(caller.project(), node))
+
+
+@cli.command("build", epilog=examples("saltern build", "saltern build keystone glance"))
+@click.argument("nodes", nargs=-1)
+@common_options
+def build_command(caller: Caller, nodes: tuple[str, ...]) -> None:
+    """Build the images of NODES (default: all) that neither the registry nor the engine has."""
+    report.built(caller, building.build(caller.project(), nodes))
+
+
+@cli.command("push", epilog=examples("saltern push", "saltern push keystone"))
+@click.argument("nodes", nargs=-1)
+@common_options
+def push_command(caller: Caller, nodes: tuple[str, ...]) -> None:
+    """Build the images of NODES (default: all) and send them to the registry of saltern.yml."""
+    report.pushed(caller, building.push(caller.project(), nodes))
+
+
+@cli.command("render", epilog=examples("saltern render", "saltern render --json"))
+@rollout_options
+def render_command(caller: Caller) -> None:
+    """Build, render all configuration and write the Compose file, without touching what runs."""
+    report.rendered(caller, render(caller.project()))
+
+
+@cli.command("up", epilog=examples("saltern up", "saltern up --engine docker", "saltern up --json --progress json"))
+@click.option("--verify/--no-verify", default=True, show_default=True, help="Prove with real requests that it works.")
+@rollout_options
+def up_command(caller: Caller, verify: bool) -> None:
+    """Build what is missing and bring the cloud up; does nothing where nothing changed."""
+    terms = applying.Terms(kind="up", asked=Asked(verify=verify))
+    report.brought_up(caller, applying.apply(caller.project(), terms))
+
+
+@cli.command("status", epilog=examples("saltern status", "saltern status --json"))
+@common_options
+def status_command(caller: Caller) -> None:
+    """Show the cloud's processes, whether they are ready, and their addresses. Returns 10 when one is not ready."""
+    found = running.status(caller.project())
+    report.status(caller, found)
+    if not all(line.ready for line in found.lines):
+        caller.exit(ExitCode.ROLLOUT)
+
+
+@cli.command("verify", epilog=examples("saltern verify", "saltern verify glance"))
+@click.argument("nodes", nargs=-1)
+@rollout_options
+def verify_command(caller: Caller, nodes: tuple[str, ...]) -> None:
+    """Prove with real requests that the services of NODES (default: all) work, with images of the model as it is."""
+    report.verified(caller, running.verify(caller.project(), nodes))
+
+
+@cli.command("down", epilog=examples("saltern down", "saltern down --volumes"))
+@click.option("--volumes", is_flag=True, help="Remove the cloud's data too.")
+@common_options
+def down_command(caller: Caller, volumes: bool) -> None:
+    """Stop and remove the cloud's containers and network; its data stays unless --volumes is given."""
+    report.taken_down(caller, running.down(caller.project(), volumes=volumes))
+
+
+@cli.command("logs", epilog=examples("saltern logs keystone", "saltern logs keystone --tail 100"))
+@click.argument("service")
+@click.option("--tail", default=50, show_default=True, type=click.IntRange(1), help="How many lines.")
+@common_options
+def logs_command(caller: Caller, service: str, tail: int) -> None:
+    """Show what SERVICE wrote: a node, NODE-SERVICE where a node has several, or a job that failed."""
+    report.logs(caller, running.logs(caller.project(), service, tail))
+
+
+@cli.command("completion", epilog=examples('eval "$(saltern completion bash)"'))
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion_command(shell: str) -> None:
+    """Print the completion script for SHELL."""
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - needed by this verb alone
+
+    found = get_completion_class(shell)
+    if found is not None:
+        click.echo(found(cli, {}, "saltern", "_SALTERN_COMPLETE").source())
+
+
+cli.add_command(backup_group)
+cli.add_command(check_command)
+cli.add_command(formulas_group)
+inventory_group.add_command(diff_command)
+cli.add_command(inventory_group)
+cli.add_command(explain_command)
+cli.add_command(restore_command)
+cli.add_command(secret_group)
+cli.add_command(uses_command)
+cli.add_command(outdated_command)
+cli.add_command(affected_command)
+cli.add_command(plan_command)
+cli.add_command(apply_command)
+cli.add_command(rollback_command)
+cli.add_command(history_command)
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit with a code of :class:`~saltern.base.errors.ExitCode`."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, _on_sigterm)
+    sys.exit(_guarded(lambda: cli.main(words, prog_name="saltern", standalone_mode=False), words))
+
+
+def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _guarded(run: Callable[[], Any], words: Sequence[str]) -> int:
+    console = stderr_console()
+    try:
+        code = run()
+    except SalternError as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        print_error(console, error, as_json="--json" in words)
+        return int(error.code)
+    except click.exceptions.Exit as exit_:
+        return exit_.exit_code
+    except click.ClickException as error:
+        if "--json" in words:
+            print_error(console, UsageError(Problem(error.format_message())), as_json=True)
+        else:
+            error.show()
+        return int(ExitCode.USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        console.print("interrupted; the next run goes on from here")
+        return int(ExitCode.INTERRUPTED)
+    except Exception as error:
+        if "--debug" in words:
+            traceback.print_exc()
+        console.print(
+            f"saltern has a defect: {type(error).__name__}: {error}\n  do: run again with --debug, and report it"
+        )
+        return int(ExitCode.BUG)
+    return int(code) if isinstance(code, int) else int(ExitCode.OK)

@@ -1,0 +1,86 @@
+"""Which values of a node are secrets, by the names of their keys. Pure.
+
+It serves a net, not a vault: images, logs and outputs are searched for these values, and none may be found. So it takes
+rather too much than too little, but leaves out words that stand in every file anyway and would raise false alarms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from saltern.model.secret_references import is_reference
+
+MIN_LENGTH = 6
+"""Shorter values are found everywhere by chance."""
+MIN_KEY_LENGTH = 16
+"""From here on a value at ``*_key`` looks like key material and not like the name of a key."""
+
+_SECRET_KEY = re.compile(
+    r"(^|[_\-.])(pass|passwd|password|passphrase|pwd|secret|secrets|token|cookie|credential|credentials|psk|hmac)([_\-.]|$)"
+    r"|(private|encryption|fernet|shared|signing|master|host|api|auth|access|secret)[_\-.]?key([_\-.]|$)"
+    r"|password$|passwd$|secret$|token$",
+    re.IGNORECASE,
+)
+_ANY_KEY = re.compile(r"[_\-.]key$|^key$", re.IGNORECASE)
+_NOT_SECRET_KEY = re.compile(
+    r"[_\-.](file|path|dir|name|url|uri|user|username|expiration|expiry|ttl|length|size|type|provider|driver|hash|enabled)$",
+    re.IGNORECASE,
+)
+_COMMON = frozenset(
+    (
+        *("admin", "cookie", "default", "disabled", "enabled", "example", "fernet", "hashed", "keystone", "memcache"),
+        *("mysql", "openssl", "password", "public", "random", "rabbit", "secret", "service", "sha256", "sha512"),
+        *("string", "token", "uuid4", "vault"),
+    )
+)
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether a key's name says that its value is a secret."""
+    return bool(_SECRET_KEY.search(key)) and not _NOT_SECRET_KEY.search(key)
+
+
+def secret_values(parameters: Mapping[str, Any]) -> frozenset[str]:
+    """The secret texts in rendered parameters: strings of six characters or more at keys that look like secrets
+    (and everything below such a key), long values of ``*_key``, and private keys anywhere.
+    """
+    return frozenset(value for value in _found(parameters, "", inside=False) if _is_telling(value))
+
+
+def _found(value: Any, key: str, *, inside: bool) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            named = str(name)
+            yield from _found(item, named, inside=_is_inside(named, inside=inside))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _found(item, key, inside=inside)
+    elif isinstance(value, str) and (inside or is_key_material(key, value)):
+        yield value
+
+
+def _is_inside(key: str, *, inside: bool) -> bool:
+    return (inside and not _NOT_SECRET_KEY.search(f"_{key}")) or is_secret_key(key)
+
+
+def is_key_material(key: str, value: str) -> bool:
+    """Whether a value is a private key, or long and at a key such as ``*_key``."""
+    if "PRIVATE KEY-----" in value:
+        return True
+    long_enough = len(value) >= MIN_KEY_LENGTH and not value.startswith(("/", "ssh-", "http://", "https://"))
+    return long_enough and " " not in value.strip() and bool(_ANY_KEY.search(key)) and not _NOT_SECRET_KEY.search(key)
+
+
+def _is_telling(value: str) -> bool:
+    common = value.lower() in _COMMON or value.startswith("/") or is_reference(value)
+    return len(value) >= MIN_LENGTH and not common
+
+
+def is_secret_path(path: Iterable[str | int]) -> bool:
+    """Whether what stands at a path is a secret: its last key says so, or one above it and none below denies it."""
+    inside = False
+    for key in map(str, path):
+        inside = _is_inside(key, inside=inside)
+    return inside

@@ -1,0 +1,1 @@
+"""Two revisions → typed changes, their impact, and ordered steps with reasons. Pure."""

@@ -1,0 +1,104 @@
+"""What a revision of a cloud consists of: enough to see what differs, and to render all of it again. Frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from saltern.base.store import canonical, digest
+
+ID_LENGTH = 12
+"""Characters of a revision's id: the start of the hash of all that it consists of."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A rendered file: SHA-256 of its content, octal mode, ``uid:gid``."""
+
+    sha256: str
+    mode: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class WorkloadRecord:
+    """A node as containers, without the containers."""
+
+    name: str
+    node: str
+    image: str
+    """Reference by tag; the tag is the image's key."""
+    base: str = ""
+    packages: Mapping[str, str] = field(default_factory=dict)
+    """Debian packages of the image beyond its base, with their versions."""
+    tree: str = ""
+    """The folder of its rendered files below ``config/<name>`` in the cloud's state."""
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    services: Mapping[str, str] = field(default_factory=dict)
+    """Service → hash of everything that defines its container."""
+    jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Service of a job → what it does, a line per chunk."""
+    data_plane: bool = False
+    """Whether guests' traffic goes through it."""
+
+    @property
+    def image_name(self) -> str:
+        """The image's name, without registry, cloud and tag."""
+        return self.image.rpartition("/")[2].partition(":")[0]
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> WorkloadRecord:
+        """From JSON types."""
+        files = {path: FileRecord(**about) for path, about in raw["files"].items()}
+        jobs = {name: tuple(lines) for name, lines in raw["jobs"].items()}
+        return cls(**{**raw, "files": files, "jobs": jobs})
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A cloud as it was rendered once."""
+
+    workloads: Mapping[str, WorkloadRecord]
+    formulas: Mapping[str, str] = field(default_factory=dict)
+    """Name → hash of all its files."""
+    commit: str = ""
+    """The model's commit, with ``-dirty`` when files differed from it; "" without git."""
+    snapshot: str = ""
+    """Hash of the archive of the model and its formulas; "" where none could be made."""
+
+    @property
+    def id(self) -> str:
+        """Equal content, equal id. The commit is no part of it: another commit can give the same cloud."""
+        content = {"workloads": {name: asdict(one) for name, one in self.workloads.items()}, "from": self.snapshot}
+        return digest(canonical(content))[:ID_LENGTH]
+
+    def record_of(self, service: str, hashed: str) -> WorkloadRecord | None:
+        """The workload whose service has this hash, i.e. what a running container was made from."""
+        return next((one for one in self.workloads.values() if one.services.get(service) == hashed), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON types; :meth:`of` reads them."""
+        return {"id": self.id, **asdict(self)}
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Revision:
+        """From JSON types; raises KeyError or TypeError where they are no revision."""
+        workloads = {name: WorkloadRecord.of(one) for name, one in raw["workloads"].items()}
+        return cls(workloads, raw["formulas"], raw["commit"], raw["snapshot"])
+
+
+def running_records(
+    revisions: Iterator[Revision] | tuple[Revision, ...], running: Mapping[str, str]
+) -> dict[str, WorkloadRecord]:
+    """What each running service (name → hash) was made from, as far as a revision, newest first, knows it."""
+    left = dict(running)
+    found: dict[str, WorkloadRecord] = {}
+    for revision in revisions:
+        for service, hashed in [*left.items()]:
+            if record := revision.record_of(service, hashed):
+                found[service] = record
+                del left[service]
+        if not left:
+            break
+    return found

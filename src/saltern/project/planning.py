@@ -1,0 +1,252 @@
+"""What a rollout would do: the rendered cloud against what runs. Builds images; touches nothing that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from saltern.base.errors import PlanError, SalternError
+from saltern.plan.changes import (
+    Changes,
+    FileChange,
+    FormulaChange,
+    ImageChange,
+    ValueChange,
+    causes_of_diff,
+    file_kinds,
+    package_changes,
+    unified,
+)
+from saltern.plan.plan import Plan, impacts_of
+from saltern.plan.revision import Revision, WorkloadRecord, running_records
+from saltern.plan.steps import Running, Wants, plan_up
+from saltern.project import recording, snapshot
+from saltern.project.configuring import shown_text
+from saltern.project.context import Project
+from saltern.project.differing import values_between
+from saltern.project.proving import Prover
+from saltern.project.rendering import Rendered, ledger_of, render_locked
+from saltern.project.upgrading import Upgrades, upgrades_of
+from saltern.project.world import fingerprint, journal_of, processes, running_now
+from saltern.rollout.ledger import Ledger
+from saltern.targets.compose import LABEL_GENERATION, LABEL_WORKLOAD
+from saltern.targets.workload import Cloud
+
+ACTIONS = {"keep": "there", "tag": "there", "pull": "pulled", "build": "built"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the caller wants besides the model's state."""
+
+    verify: bool = True
+    contract: bool = False
+    """Pass the points of no return of upgrades that are through."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan with all that carrying it out needs."""
+
+    plan: Plan
+    rendered: Rendered
+    revision: Revision
+    running: Running
+    prover: Prover
+    upgrades: Upgrades
+    ledger: Ledger
+
+
+def plan(project: Project, asked: Asked = Asked()) -> Plan:
+    """From what runs to the model as it is. Raises any SalternError."""
+    with project.locked():
+        project.engine.sweep()
+        return plan_locked(project, asked).plan
+
+
+def plan_between(project: Project, old: Revision, new: Revision | None) -> Plan:
+    """From one revision to another (default: the model as it is), as if ``old`` ran in full and nothing else."""
+    with project.locked():
+        project.engine.sweep()
+        _render_again(project, old)
+        if new is None:
+            return _between(project, old, render_locked(project))
+        with snapshot.opened(project, new.snapshot) as later:
+            return _between(later, old, render_locked(later))
+
+
+def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
+    """As :func:`plan`, for a caller that holds the cloud's lock."""
+    rendered = render_locked(project)
+    ledger = ledger_of(project)
+    known = recording.known(project)
+    running = running_now(project, rendered, journal_of(project))
+    records = _running_workloads(project, rendered.cloud, running, known)
+    upgrades = upgrades_of(project, rendered, records, ledger, contract=asked.contract)
+    if upgrades.problems:
+        raise PlanError(upgrades.problems)
+    if upgrades.fresh:
+        fresh = {w.name: w.generation + 1 for w in rendered.cloud.workloads if w.name in upgrades.fresh}
+        rendered = rendered.renewed(project.engine.name, fresh)
+        running = running_now(project, rendered, journal_of(project))
+    revision = recording.revision_of(project, rendered)
+    prover = Prover(project, rendered)
+    wants = Wants(prover.verified if asked.verify else (), upgrades.first, upgrades.last, upgrades.around)
+    steps = plan_up(rendered.cloud, rendered.compose, running, wants)
+    base = _base(known, records)
+    changes = changes_between(project, base, records, revision, rendered)
+    there = {c.labels.get(LABEL_WORKLOAD, "") for c in running.containers}
+    made = Plan(
+        cloud=project.cloud,
+        old=base.id if base and there else "",
+        new=revision.id,
+        changes=changes if there else Changes(images=changes.images),
+        impacts=impacts_of(revision, steps, there, changes),
+        steps=steps,
+        world=fingerprint(running),
+        notes=upgrades.notes,
+    )
+    return Planned(made, rendered, revision, running, prover, upgrades, ledger)
+
+
+def _render_again(project: Project, old: Revision) -> None:
+    """So that its files can be shown, which are not kept; where that cannot be done they are not shown."""
+    with suppress(SalternError), snapshot.opened(project, old.snapshot) as past:
+        render_locked(past)
+
+
+def _between(project: Project, old: Revision, rendered: Rendered) -> Plan:
+    """The plan of a world in which all of the old revision runs."""
+    revision = recording.revision_of(project, rendered)
+    running = recording.as_if_running(project.cloud, old, revision)
+    prover = Prover(project, rendered)
+    steps = plan_up(rendered.cloud, rendered.compose, running, Wants(verified=prover.verified))
+    changes = changes_between(project, old, old.workloads, revision, rendered)
+    impacts = impacts_of(revision, steps, list(old.workloads), changes)
+    return Plan(project.cloud, old.id, revision.id, changes, impacts, steps, world=old.id)
+
+
+def _running_workloads(
+    project: Project, cloud: Cloud, running: Running, known: Sequence[Revision]
+) -> dict[str, WorkloadRecord]:
+    """What each workload's containers were made from; with replicas of two revisions, the older one counts.
+
+    An older generation counts only while there is none of the one that a rollout has begun.
+    """
+    generations = {w.name: str(w.generation) for w in cloud.workloads}
+    there = [
+        c
+        for c in running.containers
+        if c.labels.get(LABEL_GENERATION, "1") == generations.get(c.labels.get(LABEL_WORKLOAD, ""), "1")
+    ]
+    prefix = f"{project.cloud}-"
+    services = {name.removeprefix(prefix): hashed for name, hashed in processes(there).items()}
+    found = running_records(tuple(known), services)
+    order = {id(one): number for number, revision in enumerate(known) for one in revision.workloads.values()}
+    oldest: dict[str, WorkloadRecord] = {}
+    for record in found.values():
+        other = oldest.get(record.name)
+        if other is None or order[id(record)] > order[id(other)]:
+            oldest[record.name] = record
+    return oldest
+
+
+def _base(known: Sequence[Revision], records: Mapping[str, WorkloadRecord]) -> Revision | None:
+    """The oldest revision that something runs of, so that all that changed since is told; else the newest."""
+    there = {id(record) for record in records.values()}
+    found = [one for one in known if any(id(record) in there for record in one.workloads.values())]
+    return next(reversed(found), known[0] if known else None)
+
+
+def changes_between(
+    project: Project,
+    base: Revision | None,
+    old: Mapping[str, WorkloadRecord],
+    new: Revision,
+    rendered: Rendered,
+) -> Changes:
+    """All that differs between what workloads were made from and a revision; ``base`` is where values come from."""
+    changes = Changes()
+    is_same = base is not None and base.snapshot == new.snapshot and base.snapshot != ""
+    if base is not None and not is_same:
+        changes = replace(changes, values=_values(project, base), formulas=tuple(_formulas(project, base, new)))
+    files = tuple(_files(project, old, new, rendered, changes))
+    return replace(changes, files=files, images=tuple(_images(old, new, rendered, changes)))
+
+
+def _values(project: Project, base: Revision) -> tuple[ValueChange, ...]:
+    if not base.snapshot:
+        return ()
+    with snapshot.opened(project, base.snapshot) as past:
+        return values_between(past, project)
+
+
+def _formulas(project: Project, base: Revision, new: Revision) -> Iterator[FormulaChange]:
+    changed = [
+        name for name in sorted({*base.formulas, *new.formulas}) if base.formulas.get(name) != new.formulas.get(name)
+    ]
+    if not changed:
+        return
+    before = snapshot.files_of(project, base.snapshot)
+    after = snapshot.formula_files(project.formulas)
+    for name in changed:
+        paths = sorted(p for p in {*before, *after} if p.startswith(f"{name}/") and before.get(p) != after.get(p))
+        yield FormulaChange(name, tuple(path.removeprefix(f"{name}/") for path in paths))
+
+
+def _files(
+    project: Project, old: Mapping[str, WorkloadRecord], new: Revision, rendered: Rendered, changes: Changes
+) -> Iterator[FileChange]:
+    applications = {one.member.name: _formula_names(one.member.node.applications) for one in rendered.compiled}
+    for name in sorted({*old, *new.workloads}):
+        before, after = old.get(name), new.workloads.get(name)
+        if before is None or after is None:
+            continue
+        folder = project.state / "config" / name
+        for path, kind in file_kinds(before, after):
+            texts = (shown_text(folder, before.tree, path), shown_text(folder, after.tree, path))
+            modes = tuple(
+                f"{record.files[path].mode} {record.files[path].owner}" if path in record.files else ""
+                for record in (before, after)
+            )
+            is_text = (kind == "added" or texts[0] is not None) and (kind == "removed" or texts[1] is not None)
+            diff = unified(path, texts[0] or "", texts[1] or "", (modes[0], modes[1])) if is_text else ""
+            own = [change for change in changes.values if after.node in change.nodes]
+            causes = causes_of_diff(diff, own) or changes.causes(after.node, applications[name])
+            shown = kind if diff or not is_text or kind != "changed" else "secret"
+            yield FileChange(name, path, shown, diff, causes)
+
+
+def _images(
+    old: Mapping[str, WorkloadRecord], new: Revision, rendered: Rendered, changes: Changes
+) -> Iterator[ImageChange]:
+    actions = {one.imaged.image.tag: ACTIONS[str(one.imaged.image.action)] for one in rendered.configured}
+    applications = {one.member.name: _formula_names(one.member.node.applications) for one in rendered.compiled}
+    grouped: dict[tuple[str, str], list[WorkloadRecord]] = {}
+    for name, record in sorted(new.workloads.items()):
+        before = old[name].image if name in old else ""
+        if before != record.image and (before or actions[record.image] != "there"):
+            grouped.setdefault((before, record.image), []).append(record)
+    for (before, after), records in grouped.items():
+        first = records[0]
+        past = old.get(first.name)
+        yield ImageChange(
+            name=first.image_name,
+            workloads=tuple(record.name for record in records),
+            old=before,
+            new=after,
+            action=actions[after],
+            base=(past.base if past else "", first.base),
+            packages=package_changes(past.packages, first.packages) if past else (),
+            causes=tuple(_unique(changes.causes(r.node, applications[r.name]) for r in records)) if past else (),
+        )
+
+
+def _unique(several: Iterable[tuple[str, ...]]) -> dict[str, None]:
+    return dict.fromkeys(one for each in several for one in each)
+
+
+def _formula_names(applications: Iterable[str]) -> tuple[str, ...]:
+    """The formulas of a node: the first part of what it applies (``keystone.server``)."""
+    return tuple(dict.fromkeys(name.partition(".")[0] for name in applications))

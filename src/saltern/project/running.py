@@ -1,0 +1,133 @@
+"""The running cloud: show it, prove it, take it down."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from saltern.base.errors import Problem, RolloutError, UsageError
+from saltern.formulas.metadata import Probe
+from saltern.images.engine import Container
+from saltern.project import recording
+from saltern.project.context import Project
+from saltern.project.proving import Proof, Prover, prove_all
+from saltern.project.rendering import ledger_of, render_locked
+from saltern.project.restoring import forget_restore
+from saltern.project.secrets import hidden
+from saltern.project.world import containers, journal_of
+from saltern.rollout.probe import try_probe
+from saltern.rollout.rollouts import Past
+from saltern.targets.compose import (
+    LABEL_CLOUD,
+    LABEL_PROBE,
+    LABEL_PUBLISH,
+    LABEL_ROLE,
+    LABEL_WORKLOAD,
+    container_name,
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One process of the running cloud. ``why`` says why it is not ready."""
+
+    service: str
+    workload: str
+    state: str
+    ready: bool
+    why: str
+    image: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Down:
+    """What ``down`` removed."""
+
+    containers: tuple[str, ...]
+    networks: tuple[str, ...]
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Status:
+    """The cloud's processes, and the newest of its rollouts."""
+
+    lines: tuple[Line, ...]
+    newest: Past | None
+
+
+def status(project: Project) -> Status:
+    """All processes of the cloud, each probed once, and what the newest rollout came to."""
+    pasts = recording.rollouts(project, at_work=project.is_locked())
+    return Status(status_of(project), pasts[0] if pasts else None)
+
+
+def status_of(project: Project) -> tuple[Line, ...]:
+    """All processes of the cloud, each probed once; empty when it is down."""
+    found = [c for c in containers(project) if c.labels.get(LABEL_ROLE) == "process"]
+    return tuple(_line(project, container) for container in found)
+
+
+def _line(project: Project, container: Container) -> Line:
+    why = "" if container.state == "running" else f"is {container.state} (exit code {container.exit_code})"
+    if not why and LABEL_PROBE in container.labels:
+        raw = json.loads(container.labels[LABEL_PROBE])
+        probe = Probe(**{**raw, "command": tuple(raw["command"])})
+        why = try_probe(project.engine, container.name, container.address, probe)
+    published = json.loads(container.labels.get(LABEL_PUBLISH, "[]"))
+    addresses = tuple(f"{p['name']} {p['address']}".strip() for p in published)
+    service = container.name.removeprefix(f"{project.cloud}-")
+    return Line(
+        service, container.labels.get(LABEL_WORKLOAD, ""), container.state, not why, why, container.image, addresses
+    )
+
+
+def verify(project: Project, names: Sequence[str] = ()) -> tuple[Proof, ...]:
+    """Make the checks of the named nodes (default: all) against the live cloud; raises RolloutError."""
+    with project.locked():
+        project.engine.sweep()
+        rendered = render_locked(project)
+        wanted = {project.member(name).name for name in names} or {w.name for w in rendered.cloud.workloads}
+        up_now = {c.labels.get(LABEL_WORKLOAD) for c in containers(project) if c.state == "running"}
+        chosen = [w for w in rendered.cloud.workloads if w.name in wanted]
+        down_now = sorted(w.name for w in chosen if w.processes and w.name not in up_now)
+        if down_now:
+            raise RolloutError(Problem(f"not running: {', '.join(down_now)}", resolution="run `saltern up`"))
+        with hidden(rendered.revealer.values):
+            return prove_all(Prover(project, rendered), chosen)
+
+
+def logs(project: Project, service: str, tail: int) -> str:
+    """The last lines of a service's container; raises UsageError when there is none of that name."""
+    name = container_name(project.cloud, service)
+    known = {c.name: c for c in containers(project)}
+    if name not in known:
+        names = ", ".join(n.removeprefix(f"{project.cloud}-") for n in sorted(known)) or "none, the cloud is down"
+        raise UsageError(Problem(f"there is no container of {service!r}", resolution=f"there are: {names}"))
+    return project.engine.logs(name, tail=tail)
+
+
+def down(project: Project, *, volumes: bool = False) -> Down:
+    """Remove the cloud's containers and network, with ``volumes`` its data and all of its state here too."""
+    engine = project.engine
+    with project.locked():
+        engine.sweep()
+        label = f"{LABEL_CLOUD}={project.cloud}"
+        gone_containers = tuple(c.name for c in containers(project))
+        engine.remove_containers(gone_containers)
+        networks = engine.networks(label)
+        engine.remove_networks(networks)
+        gone = engine.volumes(label) if volumes else ()
+        engine.remove_volumes(gone)
+        if volumes:
+            journal_of(project).keep(())
+            ledger_of(project).clear()
+            for kind in ("config", "jobs", "images"):
+                shutil.rmtree(project.state / kind, ignore_errors=True)
+            Path(project.state / "compose.yaml").unlink(missing_ok=True)
+            forget_restore(project)
+        return Down(gone_containers, networks, gone)

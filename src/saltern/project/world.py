@@ -1,0 +1,111 @@
+"""What runs now: containers, volumes, addresses and done jobs, compared with what was rendered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Collection
+
+from saltern.base.store import canonical, digest
+from saltern.images.engine import Container
+from saltern.plan.steps import Act, Running, Steps, plan_up
+from saltern.project.configuring import ANSWER
+from saltern.project.context import Project
+from saltern.project.rendering import Rendered
+from saltern.rollout.journal import Journal, lost
+from saltern.targets.compose import LABEL_CLOUD, LABEL_HASH, LABEL_PUBLISH, LABEL_ROLE, container_name, data_volumes
+from saltern.targets.workload import Workload
+
+
+def containers(project: Project) -> tuple[Container, ...]:
+    """All containers of the cloud, by name."""
+    return project.engine.containers(f"{LABEL_CLOUD}={project.cloud}")
+
+
+def processes(there: Collection[Container]) -> dict[str, str]:
+    """Container → hash of what it was made from, of the containers that are no jobs."""
+    return {c.name: c.labels.get(LABEL_HASH, "") for c in there if c.labels.get(LABEL_ROLE) == "process"}
+
+
+def fingerprint(running: Running) -> str:
+    """Hash of what a plan is made against: which containers there are, of what and in which state, and done jobs."""
+    there = [(c.name, c.id, c.labels.get(LABEL_HASH, ""), c.state) for c in running.containers]
+    return digest(canonical(there), canonical(sorted(running.done)))[:16]
+
+
+def journal_of(project: Project) -> Journal:
+    """Which jobs are done."""
+    return Journal(project.state / "jobs.json")
+
+
+def running_now(project: Project, rendered: Rendered, journal: Journal) -> Running:
+    """What is there; done jobs of a workload whose data is gone, or goes with its container, do not count."""
+    there = containers(project)
+    present = project.engine.volumes(f"{LABEL_CLOUD}={project.cloud}") if journal.done else ()
+    cloud = rendered.cloud
+    expected = {w.name: set(data_volumes(cloud.name, w)) for w in cloud.workloads}
+    gone = lost(cloud, expected, present, _forgetful(rendered, Running(there, journal.done)))
+    done = {name for name, workload in _jobs(rendered) if workload.name not in gone and name in journal.done}
+    return Running(there, frozenset(done))
+
+
+def _forgetful(rendered: Rendered, running: Running) -> frozenset[str]:
+    """Workloads that get new containers and whose jobs wrote into the old ones, for want of a volume."""
+    cloud = rendered.cloud
+    changes = plan_up(cloud, rendered.compose, running).changes
+    starting = {s.workload for s in changes if s.act in (Act.START, Act.ROLL)}
+    return frozenset(
+        w.name
+        for w in cloud.workloads
+        if w.name in starting
+        and not any(v.kind == "data" for v in w.volumes)
+        and any(job.when == "after" for job in w.jobs)
+    )
+
+
+def _jobs(rendered: Rendered) -> list[tuple[str, Workload]]:
+    cloud = rendered.cloud
+    return [(container_name(cloud.name, w.job_name(job)), w) for w in cloud.workloads for job in w.jobs]
+
+
+def job_containers(rendered: Rendered) -> list[str]:
+    """The container names of all jobs of a rendered cloud."""
+    return [name for name, _ in _jobs(rendered)]
+
+
+def leaving(running: Running, steps: Steps) -> set[str]:
+    """The published addresses of the containers that are removed first."""
+    gone = {step.container for step in steps.removals}
+    return {address for c in running.containers if c.name in gone for address in published(c)}
+
+
+def published(container: Container) -> tuple[str, ...]:
+    """The addresses of this machine where a container answers."""
+    return tuple(p["address"] for p in json.loads(container.labels.get(LABEL_PUBLISH, "[]")))
+
+
+def is_free(address: str, port: int) -> bool:
+    """Whether nothing on this machine listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+        return True
+
+
+def forget_old(project: Project, rendered: Rendered) -> None:
+    """Remove rendered trees and job folders that nothing mounts any more."""
+    used = {mount.source for w in rendered.cloud.workloads for mount in w.config}
+    used |= {job.request for w in rendered.cloud.workloads for job in w.jobs}
+    for kind in ("config", "jobs"):
+        for folder in (project.state / kind).glob("*/*"):
+            tree = str(folder).removesuffix(ANSWER)
+            if any(source == tree or source.startswith(f"{tree}/") for source in used):
+                continue
+            if folder.is_dir():
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                folder.unlink()

@@ -1,0 +1,81 @@
+"""Where something stands in an SLS: a state id, an include, a line that was rendered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+
+class Sources:
+    """Reads the files of one request, once each."""
+
+    def __init__(self, roots: Any) -> None:
+        self._roots = roots
+        self._lines: dict[str, list[str]] = {}
+
+    def lines(self, file: str) -> list[str]:
+        """The lines of a file, by its relative path; none when no root has it."""
+        if file not in self._lines:
+            path = self._roots.files.get(file)
+            text = ""
+            if path:
+                with open(path, encoding="utf-8", errors="replace") as stream:
+                    text = stream.read()
+            self._lines[file] = text.splitlines()
+        return self._lines[file]
+
+    def find(self, sls: str, identifier: str) -> tuple[str, int]:
+        """The file (relative to its root) and line (0: not literally there) of a state id."""
+        file = self._roots.sls_file(sls)
+        lines = self.lines(file) if file else []
+        return file, literal_line(lines, identifier) or templated_line(lines, identifier)
+
+    def mention(self, sls: str) -> tuple[str, int]:
+        """The first file and line that includes an SLS, by its whole name or a relative one."""
+        pattern = re.compile(
+            rf"""(?:^|[\s\[,-])['"]?(?:{re.escape(sls)}|\.+{re.escape(sls.rpartition(".")[2])})['"]?(?:$|[\s\],])"""
+        )
+        for file in sorted(name for name in self._roots.files if name.endswith(".sls")):
+            for number, line in enumerate(self.lines(file), 1):
+                if pattern.search(line):
+                    return file, number
+        return "", 0
+
+
+def literal_line(lines: Sequence[str], identifier: str) -> int:
+    """The first line on which the id itself opens a block."""
+    pattern = re.compile(rf"""\s*(['"]?){re.escape(identifier)}\1\s*:\s*($|#|\{{)""")
+    return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), 0)
+
+
+def templated_line(lines: Sequence[str], identifier: str) -> int:
+    """The only line whose ``{{ … }}`` parts could have made the id; 0 when none or several could."""
+    blocks = [line.strip() for line in lines]
+    found = [
+        number
+        for number, line in enumerate(blocks, 1)
+        if line.endswith(":") and not line.startswith(("-", "#")) and _could_make(line[:-1].strip("'\""), identifier)
+    ]
+    return found[0] if len(found) == 1 else 0
+
+
+def source_line(lines: Sequence[str], rendered: Sequence[str], number: int) -> int:
+    """The source line of the rendered line ``number`` (or of the last one before it that is found only once)."""
+    for text in (line.strip() for line in reversed(rendered[:number])):
+        if not text:
+            continue
+        same = [place for place, line in enumerate(lines, 1) if line.strip() == text]
+        if len(same) == 1:
+            return same[0]
+        made = [place for place, line in enumerate(lines, 1) if _could_make(line.strip(), text)]
+        if len(made) == 1:
+            return made[0]
+        if same or made:
+            return 0
+    return 0
+
+
+def _could_make(template: str, text: str) -> bool:
+    parts = re.split(r"\{\{.*?\}\}", template)
+    return len(parts) > 1 and any(map(str.strip, parts)) and bool(re.fullmatch(".*?".join(map(re.escape, parts)), text))

@@ -1,0 +1,156 @@
+"""Plain Debian machines with plain Salt: a formula's states without any of Saltern, for comparison with it.
+
+A machine is a container of the base with Debian's own python3 and Salt from PyPI; its services are started by Salt
+through the packages' init scripts. Nothing of the worker takes part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from saltern.base.events import silent
+from saltern.base.process import LocalRunner
+from saltern.base.store import Store
+from saltern.images.base import DEFAULT_BASES, ensure_base
+from saltern.images.engine import Engine
+from saltern.images.engine.select import select_engine
+from saltern.images.toolchain import fetch_site_packages, release_of
+from saltern.project.context import Options, open_project
+
+ROOT = Path(__file__).parents[2]
+ORDER = ("mariadb", "memcached", "rabbitmq", "keystone", "glance")
+"""As a person would do it: what others need comes first."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "saltern-tests"
+"""Kept between runs: bootstrapped bases, Salt."""
+
+CAPABILITIES = ("SYS_PTRACE",)
+"""root of a machine sees the programs of all processes; the init scripts' ``status`` needs that."""
+
+REAPER = ("perl", "-e", '$SIG{CHLD} = "IGNORE"; sleep 60 while 1')
+"""An init that does nothing but to let daemons end."""
+
+PREPARE = """
+set -e
+apt-get update -q >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3 >/dev/null
+printf '#!/bin/sh\\necho N 2\\n' >/usr/sbin/runlevel
+chmod 755 /usr/sbin/runlevel
+mkdir -p /etc/salt /srv/pillar
+"""
+"""What a machine has and a container has not: Python, and a runlevel."""
+
+SALT_CALL = """
+import sys
+sys.path.append("/opt/site-packages")
+sys.argv[0] = "salt-call"
+from salt.scripts import salt_call
+salt_call()
+"""
+
+
+@dataclass(frozen=True)
+class PlainMachine:
+    """A running machine of the name ``name``, which is also its host name and minion id."""
+
+    engine: Engine
+    container: str
+    name: str
+
+    def run(self, *argv: str, environment: Mapping[str, str] | None = None, stdin: str = "") -> str:
+        """What a command prints; values of ``environment`` show in no process list."""
+        environment = environment or {}
+        options = [word for key in environment for word in ("--env", key)]
+        return _call(self.engine, "exec", "-i", *options, self.container, *argv, environment=environment, stdin=stdin)
+
+    def salt(self, function: str, *arguments: str) -> Any:
+        """What ``salt-call --local`` answers."""
+        python = ("python3", "-I", "-S", "-B", "-W", "ignore", "-c", SALT_CALL)
+        answer = self.run(*python, "--local", "--out=json", "--log-level=quiet", function, *arguments)
+        return json.loads(answer)["local"]
+
+    def apply(self, *sls: str) -> dict[str, dict[str, Any]]:
+        """``state.apply``: the result of each state by its tag."""
+        self.salt("saltutil.sync_all")
+        results = self.salt("state.apply", ",".join(sls))
+        assert isinstance(results, dict), results
+        return results
+
+
+@contextmanager
+def plain_machines(
+    engine: Engine, cache: Path, base_name: str, formulas: Sequence[Path], pillars: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dict[str, PlainMachine]]:
+    """A machine for each pillar, by name, on a network where they find one another; all is removed at the end."""
+    runner = LocalRunner()
+    base = ensure_base(engine, runner, Store(cache), DEFAULT_BASES[base_name], silent)
+    site = fetch_site_packages(runner, cache, release_of(base))
+    run = f"saltern-plain-{uuid4().hex[:8]}"
+    mounts = [f"{site}:/opt/site-packages:ro", *(f"{formula}:/srv/formulas/{formula.name}:ro" for formula in formulas)]
+    options = [word for mount in mounts for word in ("--volume", mount)]
+    options += [word for capability in CAPABILITIES for word in ("--cap-add", capability)]
+    with ExitStack() as stack:
+        _call(engine, "network", "create", run)
+        stack.callback(_call, engine, "network", "rm", run)
+        machines = {}
+        for name, pillar in pillars.items():
+            container = f"{run}-{name}"
+            place = ("--name", container, "--hostname", name, "--network", run, "--network-alias", name)
+            stack.callback(_call, engine, "rm", "--force", "--volumes", container)
+            _call(engine, "run", "--detach", *place, *options, base.tag, *REAPER)
+            machines[name] = PlainMachine(engine, container, name)
+            _prepare(machines[name], formulas, pillar)
+        yield machines
+
+
+def _prepare(machine: PlainMachine, formulas: Sequence[Path], pillar: Mapping[str, Any]) -> None:
+    machine.run("sh", "-c", PREPARE)
+    minion = {
+        "id": machine.name,
+        "file_client": "local",
+        "file_roots": {"base": [f"/srv/formulas/{formula.name}" for formula in formulas]},
+        "pillar_roots": {"base": ["/srv/pillar"]},
+    }
+    files = {
+        "/etc/salt/minion": minion,
+        "/srv/pillar/top.sls": {"base": {"*": ["node"]}},
+        "/srv/pillar/node.sls": pillar,
+    }
+    for path, content in files.items():
+        text = json.dumps(content) if path == "/etc/salt/minion" else "#!json\n" + json.dumps(content)
+        machine.run("sh", "-c", 'umask 077; cat >"$1"', "sh", path, stdin=text)
+
+
+def _call(engine: Engine, *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "") -> str:
+    merged = {**os.environ, **engine.environment, **(environment or {})}
+    done = subprocess.run(
+        [*engine.argv, *arguments], env=merged, input=stdin, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise PlainError(f"{arguments[0]} … {arguments[-1][:200]}: rc {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout
+
+
+class PlainError(AssertionError):
+    """A command of a plain machine failed."""
+
+
+@contextmanager
+def applied_machines(model: Path, base: str) -> Iterator[dict[str, PlainMachine]]:
+    """The nodes of a model like examples/single on plain machines, after ``state.apply``."""
+    project = open_project(model, Options(cache=CACHE / "saltern"))
+    pillars = {member.name: member.pillar for member in project.members}
+    roots = [ROOT / "formulas" / name for name in ORDER]
+    engine = select_engine(LocalRunner(), CACHE / "saltern")
+    with plain_machines(engine, CACHE, base, roots, {name: pillars[name] for name in ORDER}) as machines:
+        for name in ORDER:
+            failed = {t: r["comment"] for t, r in machines[name].apply(name).items() if r["result"] is not True}
+            assert not failed, f"{name}: {failed}"
+        yield machines

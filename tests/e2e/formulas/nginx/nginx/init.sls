@@ -1,0 +1,5 @@
+include:
+  - nginx.package
+  - nginx.config
+  - nginx.vhosts
+  - nginx.service

@@ -1,0 +1,1 @@
+"""Cases as folders: input and expected output side by side."""

@@ -1,0 +1,176 @@
+"""A cloud whose rendering is a few lines of Python, and whose engine is in memory; all else is real.
+
+Each node renders ``/etc/NAME.conf`` from its parameter ``conf``, a line per key. Its parameter ``image`` is the key of
+its image, ``image_name`` an image that it shares with others, ``version`` the version of its package. It has one check,
+and needs what its parameter ``needs`` lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from saltern.base.process import Completed, LocalRunner
+from saltern.base.store import canonical, digest, write_atomically
+from saltern.formulas.metadata import Check
+from saltern.formulas.worker import ApplyResult, ChangedFile
+from saltern.images.build import Action, Built
+from saltern.images.engine import RunSpec
+from saltern.images.packages import LockedImage, PackageLock, write_lock
+from saltern.images.process import Accounts
+from saltern.project import planning
+from saltern.project.building import Imaged
+from saltern.project.compiling import Compiled
+from saltern.project.configuring import ANSWER, MASKED, Configured, masked_texts
+from saltern.project.context import Options, Project, open_project
+from saltern.project.rendering import COMPOSE_FILE, Rendered
+from saltern.project.revealing import Revealer
+from saltern.targets import compose
+from saltern.targets.workload import Cloud, ConfigMount, Workload
+from tests.trees import write_tree
+from tests.unit.project.compiled import Nodes
+from tests.unit.rollout.fakes import FakeEngine
+from tests.unit.targets.clouds import workload
+
+FORMULA = {"init.sls": "a:\n  test.nop\n"}
+
+
+@dataclass
+class WorldEngine(FakeEngine):
+    """What else a project asks of its engine. ``failing`` are workloads whose check fails, with what it says."""
+
+    failing: dict[str, str] = field(default_factory=dict)
+    good: dict[str, str] = field(default_factory=dict)
+    """Container → the only hash of it with which the check of its workload does not fail."""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def sweep(self) -> tuple[str, ...]:
+        return ()
+
+    def volumes(self, label: str) -> tuple[str, ...]:
+        return ()
+
+    def run(self, spec: RunSpec, **_: Any) -> Completed:
+        name = spec.command[1]
+        self.acts.append(f"check {name}")
+        said = self.failing.get(name)
+        wanted = self.good.get(f"lab-{name}")
+        if wanted and self.running[f"lab-{name}"].labels[compose.LABEL_HASH] != wanted:
+            said = "it is another one"
+        return Completed(spec.command, int(said is not None), f"{name} works", said or "")
+
+
+class Machine(LocalRunner):
+    """Runs git, and what podman-compose would do, on the engine in memory."""
+
+    def __init__(self, engine: WorldEngine) -> None:
+        super().__init__()
+        self.engine = engine
+
+    def run(self, argv: Sequence[str], **more: Any) -> Completed:
+        if not Path(argv[0]).name.startswith("podman-compose"):
+            return super().run(argv, **more)
+        words = [*argv]
+        self.engine.services = yaml.safe_load(Path(words[words.index("-f") + 1]).read_text())["services"]
+        return self.engine.up(words[-1], replace="--force-recreate" in words)
+
+
+@dataclass
+class World:
+    """``write`` changes the model; ``project`` opens it."""
+
+    root: Path
+    state: Path
+    cache: Path
+    engine: WorldEngine = field(default_factory=lambda: WorldEngine({}))
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> World:
+        monkeypatch.setattr(Project, "engine", self.engine)
+        monkeypatch.setattr(planning, "render_locked", render)
+        write_tree(self.root, {"classes/all.yml": "parameters: {conf: {}}\n"})
+        settings = {"cloud": "lab", "formulas": [{"name": "web", "path": "../formula"}]}
+        write_tree(self.root, {"saltern.yml": yaml.safe_dump(settings)})
+        write_tree(self.root.parent / "formula", FORMULA)
+        return self
+
+    def node(self, name: str, *, replicas: int = 1, **parameters: Any) -> World:
+        """Write a node; each parameter is a line of its own."""
+        known = {"conf": {}, "image": "k1", "needs": [], "version": "1.0", "image_name": "", **parameters}
+        raw = {"applications": ["web"], "parameters": {**known, "saltern": {"replicas": replicas}}}
+        write_tree(self.root, {f"nodes/{name}.yml": yaml.safe_dump(raw, sort_keys=False)})
+        written = {path.stem: yaml.safe_load(path.read_text())["parameters"] for path in self.root.glob("nodes/*")}
+        locked = {
+            one["image_name"] or name: LockedImage("debian-12", {"web": one["version"]})
+            for name, one in written.items()
+        }
+        write_lock(self.root, PackageLock(locked))
+        return self
+
+    def without(self, name: str) -> World:
+        (self.root / "nodes" / f"{name}.yml").unlink()
+        return self
+
+    def project(self) -> Project:
+        return open_project(self.root, Options(state=self.state, cache=self.cache), runner=Machine(self.engine))
+
+    def line(self, node: str, text: str) -> str:
+        """The place of the first line of a node's file that holds a text, as plans show it."""
+        lines = (self.root / "nodes" / f"{node}.yml").read_text().splitlines()
+        return f"nodes/{node}.yml:{next(number for number, line in enumerate(lines, 1) if text in line)}"
+
+
+def render(project: Project) -> Rendered:
+    """In the place of :func:`saltern.project.rendering.render_locked`."""
+    configured, workloads = [], []
+    for one in Nodes(project.root).compiled(project):
+        name = one.member.name
+        done = _configured(project, replace(one, metadata=replace(one.metadata, checks=(_check(name),))))
+        configured.append(done)
+        workloads.append(_workload(done))
+    cloud = Cloud(project.cloud, tuple(workloads))
+    data = compose.project(cloud, "podman")
+    return Rendered(cloud, data, project.state / COMPOSE_FILE, tuple(configured), Revealer(project))
+
+
+def _check(name: str) -> Check:
+    return Check("answers", ("check", name))
+
+
+def _configured(project: Project, one: Compiled) -> Configured:
+    member, parameters = one.member, one.member.parameters
+    path = f"/etc/{member.name}.conf"
+    text = "".join(f"{key} = {value}\n" for key, value in parameters["conf"].items())
+    folder = project.state / "config" / member.name
+    tree = digest(text)[:20]
+    write_atomically(folder / tree / path.lstrip("/"), text.encode())
+    file = ChangedFile(path, "file", "0644", 0, 0, hashlib.sha256(text.encode()).hexdigest())
+    result = ApplyResult(ok=True, results=(), files=(file,))
+    answer = {MASKED: masked_texts(folder / tree, result, member)}
+    write_atomically(folder / f"{tree}{ANSWER}", canonical(answer).encode())
+    name = parameters["image_name"] or member.name
+    tag = f"localhost/lab/{name}:{parameters['image']}"
+    imaged = Imaged(one, Built(name, tag, parameters["image"], "id", Action.BUILD))
+    mount = ConfigMount(f"{folder / tree}{path}", path)
+    return Configured(imaged, (mount,), tree, (file,), {}, Accounts({}, {}))
+
+
+def _workload(done: Configured) -> Workload:
+    member = done.imaged.compiled.member
+    probe = {"kind": "exec", "command": ["ready"], "timeout": 1}
+    made = workload(
+        {
+            "name": member.name,
+            "node": member.node.name,
+            "image": done.imaged.image.tag,
+            "processes": [{"name": member.name, "command": [member.name], "probe": probe}],
+            "needs": member.parameters["needs"],
+            "replicas": member.settings.replicas,
+        }
+    )
+    return replace(made, config=done.mounts, checks=(_check(member.name),))

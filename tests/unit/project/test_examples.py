@@ -1,0 +1,54 @@
+"""The examples as models: what one value decides in ``examples/ha``."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from saltern.project.context import Options, Project, open_project
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+INIT = "classes/cluster/ha/init.yml"
+
+
+def opened(model: Path, tmp_path: Path) -> Project:
+    return open_project(model, Options(cache=tmp_path / "cache", state=tmp_path / "state"))
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Project:
+    """``examples/ha`` with one line of its ``init.yml`` changed."""
+    model = shutil.copytree(EXAMPLES / "ha", tmp_path / "model")
+    text = (model / INIT).read_text()
+    assert text.count(old) == 1
+    (model / INIT).write_text(text.replace(old, new))
+    return opened(model, tmp_path)
+
+
+def bases(project: Project) -> dict[str, str]:
+    return {member.name: member.settings.base for member in project.members}
+
+
+@pytest.mark.parametrize("release", ["'2025.1'", "2025.1"])
+def test_one_value_is_the_release(tmp_path: Path, release: str) -> None:
+    before = bases(opened(EXAMPLES / "ha", tmp_path))
+    assert set(before.values()) == {"debian-12"}
+    project = changed(tmp_path, "openstack_version: zed", f"openstack_version: {release}")
+    assert bases(project) == before | {"keystone": "debian-13", "glance": "debian-13"}
+    assert {str(project.member(name).pillar[name]["server"]["version"]) for name in ("keystone", "glance")} == {
+        "2025.1"
+    }
+
+
+def test_replicas_are_the_balancers_servers(tmp_path: Path) -> None:
+    project = changed(tmp_path, "keystone_replicas: 2", "keystone_replicas: 3")
+    assert project.member("keystone").settings.replicas == 3
+    listens = project.member("haproxy").pillar["haproxy"]["proxy"]["listen"]
+    assert listens["keystone_api"]["replicas"] == {"host": "keystone", "count": 3, "port": 5000}
+    assert listens["glance_api"]["replicas"]["count"] == project.member("glance").settings.replicas == 2
+
+
+def test_only_the_balancer_is_published(tmp_path: Path) -> None:
+    published = {m.name: len(m.settings.publish) for m in opened(EXAMPLES / "ha", tmp_path).members}
+    assert {name for name, count in published.items() if count} == {"haproxy"}
