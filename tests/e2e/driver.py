@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saltern.images.engine import LABEL_OWNER, Engine
+from saltern.images.engine import LABEL_KEY, LABEL_OWNER, Engine
 from saltern.targets.compose import LABEL_CLOUD, LABEL_ROLE
 
 ROOT = Path(__file__).parents[2]
@@ -148,6 +147,11 @@ class Cloud:
         rows = self.engine.containers(f"{LABEL_CLOUD}={self.name}")
         return [one.name for one in rows if one.labels.get(LABEL_ROLE) == "job"]
 
+    def forget_images(self) -> None:
+        """Remove the cloud's images under all their tags, so that those of earlier runs on this machine are not found."""
+        tags = {tag for image in self.engine.images(LABEL_KEY) for tag in image.tags}
+        self.engine.remove_images(sorted(tag for tag in tags if f"/{self.name}/" in tag))
+
     def clean(self) -> None:
         """Remove what is left of the cloud; the images stay, they are the next run's cache."""
         left = self.left()
@@ -188,7 +192,8 @@ class Events:
         raise AssertionError(f"nothing happened in {seconds:.0f} s: {''.join(self.lines[-20:])}")
 
     def kill(self) -> None:
-        os.kill(self.child.pid, signal.SIGKILL)
+        """End it the hard way; one that has ended is no error."""
+        self.child.kill()
         self.child.wait(timeout=30)
 
     def close(self) -> None:
