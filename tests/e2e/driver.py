@@ -148,7 +148,7 @@ class Cloud:
         return [one.name for one in rows if one.labels.get(LABEL_ROLE) == "job"]
 
     def forget_images(self) -> None:
-        """Remove the cloud's images under all their tags, so that those of earlier runs on this machine are not found."""
+        """Remove the cloud's images under all their tags: those of earlier runs on this machine would be found."""
         tags = {tag for image in self.engine.images(LABEL_KEY) for tag in image.tags}
         self.engine.remove_images(sorted(tag for tag in tags if f"/{self.name}/" in tag))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from saltern.project.world import forget_old, is_free, job_containers, journal_o
 from saltern.rollout.availability import Availability, Prober, Watched
 from saltern.rollout.composer import find_composer
 from saltern.rollout.execute import Executor, Unwatched, taken_ports
+from saltern.rollout.launch import ComposeLauncher
 from saltern.rollout.rollouts import Outcome, Record, told
 
 
@@ -172,10 +172,11 @@ class _Rollout:
         return Executor(
             rendered.cloud,
             project.engine,
-            find_composer(project.engine, project.runner, rendered.file),
+            ComposeLauncher(
+                rendered.cloud, project.engine, find_composer(project.engine, project.runner, rendered.file)
+            ),
             journal_of(project),
             project.emit,
-            threading.Lock(),
             {Act.VERIFY: self._verify, Act.BACKUP: stages.backup, Act.COMMAND: stages.command},
             witness,
         )

@@ -15,6 +15,7 @@ from saltern.plan.steps import Act, Running, Steps, Wants, plan_up
 from saltern.rollout.composer import Composer
 from saltern.rollout.execute import Carry, Executor, Unwatched
 from saltern.rollout.journal import Journal
+from saltern.rollout.launch import ComposeLauncher
 from saltern.targets import compose
 from saltern.targets.workload import Cloud
 
@@ -172,6 +173,6 @@ class Lab:
         steps = self.plan(wants)
         before(steps)
         engine, composer = cast("Engine", self.engine), cast("Composer", self.engine)
-        lock, seen = threading.Lock(), witness or Unwatched()
-        Executor(self.cloud, engine, composer, self.journal, self.events.append, lock, carriers or {}, seen).run(steps)
+        launcher, seen = ComposeLauncher(self.cloud, engine, composer), witness or Unwatched()
+        Executor(self.cloud, engine, launcher, self.journal, self.events.append, carriers or {}, seen).run(steps)
         return self.engine.acts

@@ -1,0 +1,328 @@
+"""A cluster as a place where containers run: :class:`saltern.images.engine.Runtime` over kubectl.
+
+A workload object is one container to the rest of Saltern, whatever its replicas: which of its pods is asked does not
+matter. Helper containers are pods that sleep, so that a command in them has a code, a stdin and two outputs of its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from saltern.base.errors import EngineError, Problem, SalternError
+from saltern.base.process import Completed
+from saltern.images.engine import Container, Mount, RunSpec
+from saltern.rollout.kubernetes.kubectl import Kubectl
+from saltern.rollout.kubernetes.objects import (
+    JOBS,
+    MAIN,
+    POD_KINDS,
+    container_of,
+    is_ready,
+    stuck,
+    trouble,
+)
+from saltern.targets.compose import LABEL_CLOUD
+
+POD_SECONDS = 120.0
+"""How long a helper pod may take to start."""
+POLL = 0.5
+HELPER_SECONDS = 3600
+"""How long a helper pod lives at most, should nobody remove it."""
+HELPER = "io.saltern.helper"
+"""Label of helper pods; its value is the cloud."""
+SOURCE_ENVIRONMENT = '. /dev/stdin; exec "$@" </dev/null'
+
+
+class ClusterRuntime:
+    """See the module. ``claims`` are the volumes of the cloud as it was rendered: name → manifest."""
+
+    name = "kubernetes"
+
+    def __init__(self, kubectl: Kubectl, cloud: str, claims: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        self.kubectl = kubectl
+        self._cloud = cloud
+        self._claims = dict(claims or {})
+
+    # ---- what is there
+
+    def containers(self, label: str) -> tuple[Container, ...]:
+        """See :meth:`Runtime.containers`: the cloud's workload objects and Jobs."""
+        found = (container_of(self._cloud, thing) for thing in self.kubectl.get(POD_KINDS, label))
+        return tuple(sorted(found, key=lambda one: one.name))
+
+    def address(self, container: str) -> str:  # noqa: ARG002 - the protocol's
+        """Pods have addresses that only the cluster reaches."""
+        return ""
+
+    def pods(self, container: str) -> list[dict[str, Any]]:
+        """The pods of a workload object or Job, those that serve first."""
+        name = self._service(container)
+        found = self.kubectl.get(("pod",), f"{LABEL_CLOUD}={self._cloud},{LABEL_SERVICE}={name}")
+        return sorted(found, key=lambda pod: (not is_ready(pod), pod["metadata"]["name"]))
+
+    def logs(self, container: str, *, tail: int = 20) -> str:
+        """See :meth:`Runtime.logs`; of a pod that was started again also what it said before."""
+        pods = self.pods(container)
+        if not pods:
+            raise EngineError(Problem(f"there is no pod of {self._service(container)}"))
+        pod = pods[-1] if not is_ready(pods[-1]) else pods[0]
+        name, inside = pod["metadata"]["name"], _main_of(pod)
+        text = self.kubectl.logs(name, inside, tail=tail)
+        if len(text.splitlines()) < tail:
+            text = self.kubectl.logs(name, inside, tail=tail, previous=True) + text
+        return "\n".join(text.splitlines()[-tail:])
+
+    # ---- commands inside
+
+    def exec(
+        self,
+        container: str,
+        argv: Sequence[str],
+        *,
+        user: str = "",
+        environment: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """See :meth:`Runtime.exec`; the environment goes through stdin."""
+        pod, inside, words = self._inside(container, argv, user)
+        if not environment:
+            return self.kubectl.exec(pod, inside, words, timeout=timeout)
+        text = "".join(f"export {key}={_quoted(value)}\n" for key, value in sorted(environment.items()))
+        return self.kubectl.exec(
+            pod, inside, ("/bin/sh", "-c", SOURCE_ENVIRONMENT, "sh", *words), stdin=text, timeout=timeout
+        )
+
+    def exec_bytes(
+        self, container: str, argv: Sequence[str], stdout: IO[bytes], *, user: str = "", timeout: float | None = None
+    ) -> Completed:
+        """See :meth:`Runtime.exec_bytes`."""
+        pod, inside, words = self._inside(container, argv, user)
+        return self.kubectl.transfer(("exec", pod, "--container", inside, "--", *words), stdout=stdout, timeout=timeout)
+
+    def _inside(self, container: str, argv: Sequence[str], user: str) -> tuple[str, str, tuple[str, ...]]:
+        """Pod, container and command; another user's commands run in the container for jobs."""
+        pods = [pod for pod in self.pods(container) if pod.get("status", {}).get("phase") == "Running"]
+        if not pods:
+            raise EngineError(Problem(f"no pod of {self._service(container)} runs"))
+        pod = pods[0]
+        if not user:
+            return pod["metadata"]["name"], _main_of(pod), tuple(argv)
+        names = [one["name"] for one in pod["spec"]["containers"]]
+        if JOBS not in names:
+            raise EngineError(
+                Problem(
+                    f"nothing can run as {user} beside {self._service(container)}: its pods have no container for jobs"
+                )
+            )
+        return pod["metadata"]["name"], JOBS, as_user(user, argv)
+
+    # ---- helper pods
+
+    def run(
+        self,
+        spec: RunSpec,
+        *,
+        stdin: str | None = None,
+        timeout: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """See :meth:`Runtime.run`."""
+        with self._helper(spec) as pod:
+            return self.kubectl.exec(pod, MAIN, spec.command, stdin=stdin, timeout=timeout, on_line=on_line)
+
+    def run_bytes(
+        self,
+        spec: RunSpec,
+        *,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """See :meth:`Runtime.run_bytes`."""
+        with self._helper(spec) as pod:
+            interactive = ("--stdin",) if stdin is not None else ()
+            words = ("exec", pod, "--container", MAIN, *interactive, "--", *spec.command)
+            return self.kubectl.transfer(words, stdin=stdin, stdout=stdout, timeout=timeout)
+
+    @contextlib.contextmanager
+    def _helper(self, spec: RunSpec) -> Any:
+        name = f"saltern-{secrets.token_hex(5)}"
+        pod, secret = helper(name, self._cloud, spec)
+        try:
+            self.kubectl.apply([secret, pod])
+            self._await(name)
+            yield name
+        finally:
+            with contextlib.suppress(SalternError):  # it ends by itself, and the next run removes it
+                self.kubectl.delete("pod", [name], wait=False)
+                self.kubectl.delete("secret", [name], wait=False)
+
+    def _await(self, name: str) -> None:
+        deadline = time.monotonic() + POD_SECONDS
+        why = "it was not seen"
+        while time.monotonic() < deadline:
+            pod = self.kubectl.find("pod", name)
+            if pod is not None:
+                if is_ready(pod):
+                    return
+                why = "; ".join(trouble([pod])) or "it is being started"
+                if stuck([pod]) or pod.get("status", {}).get("phase") == "Failed":
+                    break
+            time.sleep(POLL)
+        raise EngineError(Problem(f"the helper pod {name} did not start: {why}"))
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove the helper pods of killed runs; the caller holds the cloud's lock."""
+        for kind in ("pod", "secret"):
+            left = [one["metadata"]["name"] for one in self.kubectl.get((kind,), f"{HELPER}={self._cloud}")]
+            self.kubectl.delete(kind, left, wait=False)
+        return ()
+
+    # ---- what goes
+
+    def remove_containers(self, names: Sequence[str]) -> None:
+        """See :meth:`Runtime.remove_containers`: the workload objects or Jobs, with their pods."""
+        services = [self._service(name) for name in names]
+        kinds = {thing["metadata"]["name"]: thing["kind"] for thing in self._things() if services}
+        for kind in sorted(set(kinds.values())):
+            self.kubectl.delete(kind.lower(), [name for name in services if kinds.get(name) == kind])
+
+    def _things(self) -> list[dict[str, Any]]:
+        return self.kubectl.get(POD_KINDS, f"{LABEL_CLOUD}={self._cloud}")
+
+    def networks(self, label: str) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
+        """A cluster has one network, and it stays."""
+        return ()
+
+    def remove_networks(self, names: Sequence[str]) -> None:
+        """See :meth:`networks`."""
+
+    def volumes(self, label: str) -> tuple[str, ...]:
+        """See :meth:`Runtime.volumes`: claims."""
+        return tuple(one["metadata"]["name"] for one in self.kubectl.get(("persistentvolumeclaim",), label))
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:  # noqa: ARG002 - the claim has its own
+        """See :meth:`Runtime.create_volume`: a claim of the rendered cloud."""
+        if name not in self._claims:
+            raise EngineError(Problem(f"the cloud has no claim {name!r}"))
+        self.kubectl.apply([self._claims[name]])
+
+    def remove_volumes(self, names: Sequence[str]) -> None:
+        """See :meth:`Runtime.remove_volumes`."""
+        self.kubectl.delete("persistentvolumeclaim", names)
+
+    def _service(self, container: str) -> str:
+        return container.removeprefix(f"{self._cloud}-")
+
+
+LABEL_SERVICE = "io.saltern.service"
+"""Label of pods: the name of the object that they belong to."""
+
+
+def as_user(user: str, argv: Sequence[str]) -> tuple[str, ...]:
+    """A command of root that runs ``argv`` as a user: a name, or ``uid:gid``."""
+    uid, _, gid = user.partition(":")
+    if uid.isdigit():
+        return ("setpriv", f"--reuid={uid}", f"--regid={gid or uid}", "--clear-groups", "--", *argv)
+    script = 'u=$1; shift; exec setpriv --reuid="$u" --regid="$(id -g "$u")" --init-groups -- "$@"'
+    return ("/bin/sh", "-c", script, "sh", user, *argv)
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("'", "'\\''") + "'"
+
+
+def _main_of(pod: Mapping[str, Any]) -> str:
+    names = [one["name"] for one in pod["spec"]["containers"]]
+    return MAIN if MAIN in names else str(names[0])
+
+
+def helper(name: str, cloud: str, spec: RunSpec) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A pod that sleeps with what a helper container needs, and the Secret with its environment and files."""
+    labels = {HELPER: cloud, "app.kubernetes.io/managed-by": "saltern"}
+    uid, _, gid = spec.user.partition(":")
+    data: dict[str, str] = {}
+    volumes: list[dict[str, Any]] = []
+    mounts: list[dict[str, Any]] = []
+    for number, mount in enumerate(spec.mounts):
+        _mount(name, number, mount, data, volumes, mounts)
+    for number, path in enumerate(spec.tmpfs):
+        volumes.append({"name": f"memory-{number}", "emptyDir": {"medium": "Memory"}})
+        mounts.append({"name": f"memory-{number}", "mountPath": path})
+    data |= {f"env.{key}": _b64(value.encode()) for key, value in spec.environment.items()}
+    environment = [
+        {"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": f"env.{key}"}}}
+        for key in sorted(spec.environment)
+    ]
+    security: dict[str, Any] = {"allowPrivilegeEscalation": False, "runAsUser": int(uid), "runAsGroup": int(gid or uid)}
+    if spec.capabilities is not None:
+        security["capabilities"] = {"drop": ["ALL"], "add": list(spec.capabilities)}
+    main = {
+        "name": MAIN,
+        "image": spec.image,
+        "command": ["sleep", str(HELPER_SECONDS)],
+        "env": environment,
+        "volumeMounts": mounts,
+        "securityContext": security,
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "activeDeadlineSeconds": HELPER_SECONDS,
+            "terminationGracePeriodSeconds": 0,
+            "hostname": spec.hostname or None,
+            "containers": [main],
+            "volumes": volumes,
+            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        },
+    }
+    if not spec.hostname:
+        del pod["spec"]["hostname"]  # type: ignore[attr-defined]
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "labels": labels},
+        "type": "Opaque",
+        "data": dict(sorted(data.items())),
+    }
+    return pod, secret
+
+
+def _mount(
+    name: str,
+    number: int,
+    mount: Mount,
+    data: dict[str, str],
+    volumes: list[dict[str, Any]],
+    mounts: list[dict[str, Any]],
+) -> None:
+    volume = f"volume-{number}"
+    mounts.append({"name": volume, "mountPath": mount.target, "readOnly": mount.read_only})
+    if "/" not in mount.source:
+        volumes.append({"name": volume, "persistentVolumeClaim": {"claimName": mount.source}})
+        return
+    source = Path(mount.source)
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
+    items = []
+    for position, path in enumerate(files):
+        key = f"file.{number}.{position}"
+        data[key] = _b64(path.read_bytes())
+        inside = path.name if source.is_file() else str(path.relative_to(source))
+        items.append({"key": key, "path": inside, "mode": path.stat().st_mode & 0o777 | 0o444})
+    volumes.append({"name": volume, "secret": {"secretName": name, "items": items}})
+    if source.is_file():
+        mounts[-1]["subPath"] = source.name
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
