@@ -1,8 +1,8 @@
 """What Saltern must remember of a cloud, kept in its cluster: any operator's machine can go on.
 
-The state folder of this machine is a copy. It is fetched when the cloud's lease is taken, and what changed is sent before
-each act begins and after it ended. One Secret holds one file or one rollout's folder, compressed: plans show no secret,
-but snapshots hold the model.
+The state folder of this machine is a copy. It is fetched when the cloud's lease is taken, and what changed is sent
+before each act begins and after it ended. One Secret holds one file or one rollout's folder, compressed: plans show no
+secret, but snapshots hold the model.
 """
 
 from __future__ import annotations
