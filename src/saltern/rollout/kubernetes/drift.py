@@ -1,6 +1,6 @@
 """What somebody changed by hand in the cluster: objects compared with what was rendered. Pure.
 
-Only what Saltern says of an object is compared: what the server fills in, or another manager adds beside it, is no drift.
+Only what Saltern says of an object is compared: what the server fills in, or another manager adds, is no drift.
 """
 
 from __future__ import annotations
