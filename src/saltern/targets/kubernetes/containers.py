@@ -22,23 +22,10 @@ SLOW = 10
 
 PREPARE = "prepare"
 RESTRICTED = frozenset({"NET_BIND_SERVICE"})
-BASELINE = frozenset(
-    [
-        "AUDIT_WRITE",
-        "CHOWN",
-        "DAC_OVERRIDE",
-        "FOWNER",
-        "FSETID",
-        "KILL",
-        "MKNOD",
-        "NET_BIND_SERVICE",
-        "SETFCAP",
-        "SETGID",
-        "SETPCAP",
-        "SETUID",
-        "SYS_CHROOT",
-    ]
-)
+BASELINE = RESTRICTED | {
+    *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL"),
+    *("MKNOD", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+}
 """Capabilities that the Pod Security Standards allow at their levels."""
 
 
