@@ -16,20 +16,20 @@ from saltern.base.errors import ExitCode, Problem, SalternError, UsageError
 from saltern.cli import report
 from saltern.cli.backup import backup_group, restore_command
 from saltern.cli.check import check_command
-from saltern.cli.context import Caller, common_options, examples, rollout_options
+from saltern.cli.context import ALL_TARGETS, Caller, common_options, examples, rollout_options
 from saltern.cli.explain import explain_command
 from saltern.cli.formulas import formulas_group
 from saltern.cli.inventory import inventory_group
 from saltern.cli.inventory_diff import diff_command
 from saltern.cli.patches import affected_command, outdated_command
 from saltern.cli.problems import print_error
+from saltern.cli.render import render_command
 from saltern.cli.rollouts import apply_command, history_command, plan_command, rollback_command
 from saltern.cli.secret import secret_group
 from saltern.cli.terminal import stderr_console
 from saltern.cli.uses import uses_command
 from saltern.project import applying, building, running, showing
 from saltern.project.planning import Asked
-from saltern.project.rendering import render
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -56,7 +56,7 @@ def cli() -> None:
 @common_options
 def show_command(caller: Caller, node: str) -> None:
     """Show what becomes of each state of NODE: its phase, and why."""
-    report.shown(caller, showing.show(caller.project(), node))
+    report.shown(caller, showing.show(caller.project(targets=ALL_TARGETS), node))
 
 
 @cli.command("build", epilog=examples("saltern build", "saltern build keystone glance"))
@@ -64,7 +64,7 @@ def show_command(caller: Caller, node: str) -> None:
 @common_options
 def build_command(caller: Caller, nodes: tuple[str, ...]) -> None:
     """Build the images of NODES (default: all) that neither the registry nor the engine has."""
-    report.built(caller, building.build(caller.project(), nodes))
+    report.built(caller, building.build(caller.project(targets=ALL_TARGETS), nodes))
 
 
 @cli.command("push", epilog=examples("saltern push", "saltern push keystone"))
@@ -72,14 +72,7 @@ def build_command(caller: Caller, nodes: tuple[str, ...]) -> None:
 @common_options
 def push_command(caller: Caller, nodes: tuple[str, ...]) -> None:
     """Build the images of NODES (default: all) and send them to the registry of saltern.yml."""
-    report.pushed(caller, building.push(caller.project(), nodes))
-
-
-@cli.command("render", epilog=examples("saltern render", "saltern render --json"))
-@rollout_options
-def render_command(caller: Caller) -> None:
-    """Build, render all configuration and write the Compose file, without touching what runs."""
-    report.rendered(caller, render(caller.project()))
+    report.pushed(caller, building.push(caller.project(targets=ALL_TARGETS), nodes))
 
 
 @cli.command("up", epilog=examples("saltern up", "saltern up --engine docker", "saltern up --json --progress json"))
@@ -143,6 +136,7 @@ cli.add_command(formulas_group)
 inventory_group.add_command(diff_command)
 cli.add_command(inventory_group)
 cli.add_command(explain_command)
+cli.add_command(render_command)
 cli.add_command(restore_command)
 cli.add_command(secret_group)
 cli.add_command(uses_command)

@@ -188,6 +188,20 @@ def ensure_toolchain_volume(engine: Engine, toolchain: Toolchain) -> str:
     return name
 
 
+def ensure_installer(engine: Engine, toolchain: Toolchain, tag: str) -> None:
+    """Make the image that brings the toolchain to where no image can be mounted, unless the engine has it as ``tag``.
+
+    The toolchain alone does not run: the C library is the base's.
+    """
+    if engine.image(tag) is None:
+        with tempfile.TemporaryDirectory(prefix="installer-") as folder:
+            recipe = (
+                f"FROM {toolchain.base}\nCOPY --from={toolchain.tag} / {MOUNT_POINT}/\nLABEL {LABEL}={toolchain.key}\n"
+            )
+            (Path(folder) / "Containerfile").write_text(recipe, encoding="utf-8")
+            engine.build(Path(folder), tag=tag)
+
+
 def local_command(site: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     """The command and the environment of a worker on this machine, with the operator's Python."""
     return (sys.executable, "-I", "-S", "-B", str(worker_folder()), "serve"), {"SALTERN_SITE_PACKAGES": str(site)}

@@ -132,6 +132,12 @@ def shown_text(folder: Path, tree: str, path: str) -> str | None:
         return None
 
 
+def masked_files(folder: Path, tree: str) -> Mapping[str, str]:
+    """The files of a rendered tree that hold secrets, as they may be shown; ``folder`` as in :func:`shown_text`."""
+    masked: Mapping[str, str] = json.loads((folder / f"{tree}{ANSWER}").read_bytes())[MASKED]
+    return masked
+
+
 def _apply(bases: Bases, imaged: Imaged, one: Compiled, out: Path) -> ApplyResult:
     chunks = [chunk.raw for chunk in one.split.of(Phase.CONFIG)]
     with bases.image_worker(one.site, imaged.image.tag, Mount(str(out), OUT, read_only=False)) as worker:

@@ -100,6 +100,8 @@ class Options:
     engine: str = ""
     worker: str = "container"
     """``container`` or ``local``."""
+    targets: tuple[str, ...] = ("compose",)
+    """Nodes with one of these targets become containers."""
     strict: bool = False
     """Warnings of the model are errors."""
     identity: Path = field(default_factory=lambda: default_identity(os.environ))
@@ -195,7 +197,7 @@ class Project:
             raw = node.parameters.get("saltern")
             settings, found = read_node_settings(raw, what, self.settings.bases, partial(setting_places, node))
             problems += (replace(problem, node=node.name) for problem in found)
-            if settings.target == "compose" and not found:
+            if settings.target in self.options.targets and not found:
                 members.append(Member(node, settings))
         return tuple(members), tuple(problems)
 

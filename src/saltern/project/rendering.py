@@ -67,6 +67,15 @@ def render(project: Project) -> Rendered:
 
 def render_locked(project: Project) -> Rendered:
     """Build what is missing and render all configuration. The caller holds the cloud's lock."""
+    cloud, configured, revealer = render_cloud(project)
+    data = compose.project(cloud, project.engine.name)
+    if problems := [*shown_secrets(project, data, revealer)]:
+        raise ConfigError(problems)
+    return Rendered(cloud, data, project.state / COMPOSE_FILE, configured, revealer)
+
+
+def render_cloud(project: Project) -> tuple[Cloud, tuple[Configured, ...], Revealer]:
+    """What all targets begin with: images, configuration and jobs of all nodes. The caller holds the cloud's lock."""
     revealer = Revealer(project)
     with hidden(revealer.values), Bases(project) as bases:
         compiled = compile_members(project, bases=bases)
@@ -77,11 +86,7 @@ def render_locked(project: Project) -> Rendered:
         generations = ledger_of(project).generations
         workloads = tuple(_workload(project, bases, one, revealer, needs, generations) for one in configured)
         _refuse(p for one, w in zip(compiled, workloads, strict=True) for p in unshared(one, w.volumes))
-    cloud = Cloud(project.cloud, workloads)
-    data = compose.project(cloud, project.engine.name)
-    if problems := [*shown_secrets(project, data, revealer)]:
-        raise ConfigError(problems)
-    return Rendered(cloud, data, project.state / COMPOSE_FILE, tuple(configured), revealer)
+    return Cloud(project.cloud, workloads), tuple(configured), revealer
 
 
 def ledger_of(project: Project) -> Ledger:
@@ -145,6 +150,8 @@ def _workload(
         replicas=one.member.settings.replicas,
         generation=generations.get(one.member.name, 1),
         balancer=one.metadata.balancer,
+        connects=one.metadata.connects,
+        kubernetes=one.member.settings.kubernetes,
     )
 
 

@@ -13,9 +13,9 @@ import yaml
 
 from saltern.base.store import canonical, digest
 from saltern.formulas.metadata import Probe, Volume
-from saltern.images.process import Process, RuntimeDirectory
+from saltern.images.process import Process
 from saltern.model.settings import Publish
-from saltern.targets.workload import Cloud, Instance, Job, Workload
+from saltern.targets.workload import ALWAYS_TMPFS, JOB_CAPABILITIES, WORKER, Cloud, Instance, Job, Workload
 
 LABEL_CLOUD = "io.saltern.cloud"
 LABEL_NODE = "io.saltern.node"
@@ -33,13 +33,6 @@ LABEL_ROLE = "io.saltern.role"
 """``process`` or ``job``."""
 LABEL_HASH = "io.saltern.hash"
 """Of everything that defines the container; equal hash, equal container."""
-
-WORKER = ("/mnt/bin/python3", "-I", "-S", "-B", "/mnt/worker", "apply", "/media/request.json")
-
-ALWAYS_TMPFS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - the container's own
-
-JOB_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
-"""What Salt needs to act as the service's user and to set owners, and nothing of the network or kernel."""
 
 
 def render(data: Mapping[str, Any]) -> str:
@@ -109,8 +102,13 @@ def _about(workload: Workload, one: Instance) -> dict[str, str]:
     if process.probe:
         labels[LABEL_PROBE] = _escape(canonical(asdict(process.probe)))
     if ports:
-        labels[LABEL_PUBLISH] = _escape(canonical([asdict(p) for p in ports]))
+        labels[LABEL_PUBLISH] = _escape(canonical([_shown(p) for p in ports]))
     return labels
+
+
+def _shown(publish: Publish) -> dict[str, Any]:
+    """Without what only Kubernetes reads."""
+    return {key: value for key, value in asdict(publish).items() if key != "host"}
 
 
 def _published(workload: Workload, process: Process) -> list[Publish]:
@@ -215,21 +213,13 @@ def _memory_key(workload: Workload, path: str, number: int) -> str:
     return f"{workload.hostname(number)}-{path.strip('/').replace('/', '-')}"
 
 
-def _memory_directories(workload: Workload, *processes: Process) -> dict[str, tuple[Process, RuntimeDirectory]]:
-    """Writable folders in memory: those that a unit asks for below /run, and those of the formula; no volumes.
-
-    They are volumes of the kind tmpfs because a plain ``tmpfs`` mount belongs to root, whatever it is told, when the
-    image has the folder (runc 1.1).
-    """
-    taken = {volume.path.replace("/var/run/", "/run/") for volume in workload.volumes}
-    wanted = {d.path: (p, d) for p in processes for d in (*p.runtime, *map(RuntimeDirectory, p.tmpfs))}
-    return {path: found for path, found in sorted(wanted.items()) if path not in {*taken, *ALWAYS_TMPFS}}
-
-
 def _memory_mounts(workload: Workload, number: int, *processes: Process) -> list[dict[str, Any]]:
+    """Volumes of the kind tmpfs, because a plain ``tmpfs`` mount belongs to root, whatever it is told, when the image
+    has the folder (runc 1.1).
+    """
     return [
         {"type": "volume", "source": _memory_key(workload, path, number), "target": path}
-        for path in sorted(_memory_directories(workload, *processes))
+        for path in sorted(workload.memory_directories(*processes))
     ]
 
 
@@ -241,7 +231,7 @@ def _volumes(cloud: Cloud, workload: Workload) -> dict[str, Any]:
             memory = _memory(owner, "0755") if volume.kind == "runtime" else {}
             key = _key_of(workload, volume, number)
             found[key] = _volume(cloud, workload, key, memory)
-        for path, (process, directory) in _memory_directories(workload, *workload.processes).items():
+        for path, (process, directory) in workload.memory_directories(*workload.processes).items():
             key = _memory_key(workload, path, number)
             found[key] = _volume(cloud, workload, key, _memory(process.user, directory.mode))
     for job in workload.jobs:

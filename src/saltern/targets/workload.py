@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from saltern.formulas.metadata import Balancer, Check, Volume
-from saltern.images.process import Process
-from saltern.model.settings import Publish
+from saltern.formulas.metadata import Balancer, Check, Connection, Volume
+from saltern.images.process import Process, RuntimeDirectory
+from saltern.model.settings import KubernetesNode, Publish
+
+WORKER = ("/mnt/bin/python3", "-I", "-S", "-B", "/mnt/worker", "apply", "/media/request.json")
+"""What a job runs: the toolchain is at /mnt, its request at /media."""
+
+ALWAYS_TMPFS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - the container's own
+"""Folders in memory that every container has."""
+
+JOB_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
+"""What Salt needs to act as the service's user and to set owners, and nothing of the network or kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +80,19 @@ class Workload:
     """Counts the fresh instances that took the place of older ones, volumes with data included."""
     balancer: Balancer | None = None
     """How it is told which servers get connections, where it is a balancer; no part of its containers."""
+    connects: tuple[Connection, ...] = ()
+    """The hosts and ports that its formulas say it talks to, some perhaps outside of the cloud."""
+    kubernetes: KubernetesNode = field(default_factory=KubernetesNode)
 
     def process(self, name: str) -> Process | None:
         """The process of that name, else its first; None where it has none."""
         return next((p for p in self.processes if p.name == name), next(iter(self.processes), None))
+
+    def memory_directories(self, *processes: Process) -> dict[str, tuple[Process, RuntimeDirectory]]:
+        """Writable folders in memory: those that a unit asks for below /run, and those of the formula; no volumes."""
+        taken = {volume.path.replace("/var/run/", "/run/") for volume in self.volumes}
+        wanted = {d.path: (p, d) for p in processes for d in (*p.runtime, *map(RuntimeDirectory, p.tmpfs))}
+        return {path: found for path, found in sorted(wanted.items()) if path not in {*taken, *ALWAYS_TMPFS}}
 
     def instances(self) -> tuple[Instance, ...]:
         """All of its containers that run processes: the first replica's, in the processes' order, then the next's."""

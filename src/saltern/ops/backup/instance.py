@@ -9,15 +9,8 @@ from dataclasses import dataclass, replace
 
 from saltern.base.errors import BackupError, Problem
 from saltern.images.engine import Container, Engine, Mount, RunSpec
-from saltern.targets.compose import (
-    ALWAYS_TMPFS,
-    JOB_CAPABILITIES,
-    LABEL_CLOUD,
-    LABEL_NODE,
-    LABEL_PROCESS,
-    LABEL_ROLE,
-    LABEL_WORKLOAD,
-)
+from saltern.targets.compose import LABEL_CLOUD, LABEL_NODE, LABEL_PROCESS, LABEL_ROLE, LABEL_WORKLOAD
+from saltern.targets.workload import ALWAYS_TMPFS, JOB_CAPABILITIES
 
 LABEL_THROWAWAY = "io.saltern.throwaway"
 """Label of the volumes that a backup is restored into to prove it; its value is the cloud."""
