@@ -45,6 +45,8 @@ class BackupSettings:
 class KubernetesSettings:
     """What all objects of a cloud on Kubernetes have in common."""
 
+    context: str = ""
+    """Of the kubeconfig; "": its current one."""
     namespace: str = ""
     """"": the cloud's name."""
     storage_class: str = ""
@@ -59,6 +61,8 @@ class Settings:
     """The content of ``saltern.yml``; see ``docs/reference/settings.md``."""
 
     cloud: str
+    target: str = "compose"
+    """Where it runs: ``compose`` or ``kubernetes``."""
     engine: str = ""
     registry: str = ""
     source: str = ""
@@ -184,7 +188,7 @@ def read_node_settings(
         brief = f"{what}: base {raw['base']!r} does not exist"
         return NodeSettings(), (Problem(brief, locate(("base",)), resolution=f"known: {known}"),)
     publish = tuple(Publish(**item) for item in raw.get("publish") or ())
-    if publish and raw.get("replicas", 1) > 1:
+    if publish and raw.get("replicas", 1) > 1 and raw.get("target") != "kubernetes":
         problem = Problem(
             f"{what}: {raw['replicas']} replicas cannot all be published at {publish[0].address}",
             (*locate(("publish",)), *locate(("replicas",))),

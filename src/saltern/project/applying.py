@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from saltern.base.errors import PlanError, Problem, RolloutError, SalternError
@@ -16,6 +16,7 @@ from saltern.project.context import Project
 from saltern.project.planning import Asked, Planned, plan_locked
 from saltern.project.probing import endpoints_of
 from saltern.project.proving import Proof
+from saltern.project.rendering import Rendered
 from saltern.project.restoring import refuse_half_restored
 from saltern.project.running import Line, status_of
 from saltern.project.secrets import hidden, without_values
@@ -25,7 +26,9 @@ from saltern.project.world import forget_old, is_free, job_containers, journal_o
 from saltern.rollout.availability import Availability, Prober, Watched
 from saltern.rollout.composer import find_composer
 from saltern.rollout.execute import Executor, Unwatched, taken_ports
-from saltern.rollout.launch import ComposeLauncher
+from saltern.rollout.kubernetes.launch import ClusterLauncher
+from saltern.rollout.kubernetes.prune import prune
+from saltern.rollout.launch import ComposeLauncher, Launcher
 from saltern.rollout.rollouts import Outcome, Record, told
 
 
@@ -58,21 +61,21 @@ def apply(project: Project, terms: Terms = Terms()) -> Applied:
     Raises RolloutError when a step or gate failed; then, with ``auto_rollback``, the cloud is back where it was.
     """
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         return _apply_locked(project, terms)
 
 
 def apply_revision(project: Project, revision: Revision, terms: Terms) -> Applied:
     """As :func:`apply`, but bring back a revision that was kept."""
     with project.locked(), snapshot.opened(project, revision.snapshot) as past:
-        project.engine.sweep()
+        project.sweep()
         return _apply_locked(past, terms)
 
 
 def plan_revision(project: Project, revision: Revision, asked: Asked) -> Plan:
     """The plan from what runs to a revision that was kept."""
     with project.locked(), snapshot.opened(project, revision.snapshot) as past:
-        project.engine.sweep()
+        project.sweep()
         return plan_locked(past, asked).plan
 
 
@@ -140,7 +143,7 @@ class _Rollout:
         prober = Prober(watched, log=record.folder / "failures.jsonl")
         try:
             with hidden(secrets), prober:
-                self._executor(_Witness(planned, record, prober)).run(steps)
+                self._executor(_Witness(planned, record, prober, self._keep)).run(steps)
             outcome = Outcome.DONE
         except SalternError:
             outcome = Outcome.FAILED
@@ -154,6 +157,8 @@ class _Rollout:
         journal.keep(job_containers(rendered))
         planned.upgrades.finish(planned.ledger)
         forget_old(project, rendered)
+        if rendered.units is not None:
+            prune(project.cluster, rendered.units.all)
         recording.forget(project)
         return tuple(self._proofs), found, record.number
 
@@ -171,15 +176,17 @@ class _Rollout:
         stages = Stages(project, rendered, planned.prover, planned.upgrades, planned.ledger)
         return Executor(
             rendered.cloud,
-            project.engine,
-            ComposeLauncher(
-                rendered.cloud, project.engine, find_composer(project.engine, project.runner, rendered.file)
-            ),
+            project.runtime,
+            launcher_of(project, rendered),
             journal_of(project),
             project.emit,
             {Act.VERIFY: self._verify, Act.BACKUP: stages.backup, Act.COMMAND: stages.command},
             witness,
         )
+
+    def _keep(self) -> None:
+        if self._project.mirror is not None:
+            self._project.mirror.push()
 
     def _verify(self, step: Step) -> Problem | None:
         proofs, problems = self._planned.prover.prove(self._planned.rendered.cloud.workload(step.workload))
@@ -189,13 +196,23 @@ class _Rollout:
         return replace(problems[0], details="\n".join(f"{p.brief}\n{p.details}" for p in problems))
 
 
+def launcher_of(project: Project, rendered: Rendered) -> Launcher:
+    """What brings the cloud's containers into being."""
+    if rendered.units is not None:
+        return ClusterLauncher(rendered.cloud, project.cluster, rendered.units.objects)
+    composer = find_composer(project.engine, project.runner, rendered.file)
+    return ComposeLauncher(rendered.cloud, project.engine, composer)
+
+
 class _Witness(Unwatched):
     """Writes each act into the journal before it begins, and tells the prober what goes on."""
 
-    def __init__(self, planned: Planned, record: Record, prober: Prober) -> None:
+    def __init__(self, planned: Planned, record: Record, prober: Prober, keep: Callable[[], None]) -> None:
+        """``keep`` makes what was written last where the cloud runs, too."""
         self._planned = planned
         self._record = record
         self._prober = prober
+        self._keep = keep
         workloads = planned.rendered.cloud.workloads
         self._fresh = {w.name: w.generation for w in workloads if w.name in planned.upgrades.fresh}
 
@@ -205,6 +222,7 @@ class _Witness(Unwatched):
             with told(self._record.folder):
                 self._planned.ledger.begin({step.workload: self._fresh[step.workload]})
         self._record.write("act", step=step.key, reason=step.reason)
+        self._keep()
         self._prober.mark(step.key)
 
     def after(self, step: Step, problem: Problem | None, seconds: float) -> None:
@@ -216,6 +234,7 @@ class _Witness(Unwatched):
             secrets = self._planned.rendered.revealer.values
             text = without_values(f"{problem.brief}\n{problem.details}".strip(), secrets)
             self._record.write("failed", problem=text, **about)
+        self._keep()
 
 
 def _answered_before(project: Project, planned: Planned) -> set[str]:

@@ -43,7 +43,7 @@ def backups_folder(project: Project) -> Path:
 def backup(project: Project, names: Sequence[str] = (), reason: str = "") -> Backup:
     """Take a backup of nodes (default: all that say how) under the cloud's lock; see :func:`backup_locked`."""
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         return backup_locked(project, names, reason)
 
 

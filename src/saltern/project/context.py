@@ -18,7 +18,7 @@ from saltern.base.process import LocalRunner, Runner
 from saltern.base.store import Store
 from saltern.formulas import sources
 from saltern.images.base import DEFAULT_BASES, BaseSpec
-from saltern.images.engine import Engine
+from saltern.images.engine import Engine, Runtime
 from saltern.images.engine.select import select_engine
 from saltern.images.packages import PackageLock, read_lock
 from saltern.model import Inventory, Node, open_inventory
@@ -28,6 +28,10 @@ from saltern.model.secret_references import SecretReference, SecretUse, fill, us
 from saltern.model.secrets import MIN_LENGTH, secret_values
 from saltern.model.settings import NodeSettings, Settings, find_model, load_settings, read_node_settings
 from saltern.model.trees import open_storage
+from saltern.rollout.kubernetes.kubectl import Kubectl
+from saltern.rollout.kubernetes.lease import Lease
+from saltern.rollout.kubernetes.mirror import Mirror
+from saltern.rollout.kubernetes.runtime import ClusterRuntime
 from saltern.secrets.identity import Ask, default_identity, once, read_identities, refuse_to_ask
 from saltern.secrets.safe import Safe
 
@@ -135,6 +139,21 @@ class Project:
         """The cloud's name."""
         return self.settings.cloud
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Nodes with one of these targets become containers; a cloud in a cluster has those that name none too."""
+        return ("compose", "kubernetes") if self.in_cluster else self.options.targets
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether the cloud runs on Kubernetes."""
+        return self.settings.target == "kubernetes"
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of a cloud on Kubernetes."""
+        return self.settings.kubernetes.namespace or self.cloud
+
     @cached_property
     def store(self) -> Store:
         """The cache."""
@@ -150,6 +169,32 @@ class Project:
         """The container engine."""
         name = self.options.engine or self.settings.engine
         return select_engine(self.runner, self.options.cache, name)
+
+    @cached_property
+    def kubectl(self) -> Kubectl:
+        """The way to the cluster."""
+        return Kubectl(self.runner, self.namespace, self.settings.kubernetes.context)
+
+    @cached_property
+    def cluster(self) -> ClusterRuntime:
+        """The cluster as the place where the cloud runs."""
+        return ClusterRuntime(self.kubectl, self.cloud)
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where the cloud runs; images are made by :attr:`engine`, wherever that is."""
+        return self.cluster if self.in_cluster else self.engine
+
+    @cached_property
+    def mirror(self) -> Mirror | None:
+        """The cloud's state in its cluster; None where this machine's is all there is."""
+        return Mirror(self.kubectl, self.cloud, self.state) if self.in_cluster else None
+
+    def sweep(self) -> None:
+        """Remove what killed salterns left, here and where the cloud runs. The caller holds the cloud's lock."""
+        self.engine.sweep()
+        if self.in_cluster:
+            self.cluster.sweep()
 
     @cached_property
     def formulas(self) -> tuple[sources.Formula, ...]:
@@ -197,7 +242,7 @@ class Project:
             raw = node.parameters.get("saltern")
             settings, found = read_node_settings(raw, what, self.settings.bases, partial(setting_places, node))
             problems += (replace(problem, node=node.name) for problem in found)
-            if settings.target in self.options.targets and not found:
+            if settings.target in self.targets and not found:
                 members.append(Member(node, settings))
         return tuple(members), tuple(problems)
 
@@ -258,7 +303,26 @@ class Project:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            with self._leased():
+                yield
+
+    @contextmanager
+    def _leased(self) -> Iterator[None]:
+        """Exclude other machines as well, and have the state that the cluster remembers."""
+        if self.mirror is None:
             yield
+            return
+        self.kubectl.version()  # answers at once where there is no cluster
+        if self.kubectl.find("namespace", self.namespace) is None:
+            self.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        lease = Lease(self.kubectl, "saltern")
+        with lease.held():
+            self.mirror.pull()
+            try:
+                yield
+            finally:
+                if not lease.lost.is_set():
+                    self.mirror.push()
 
 
 def _taken(file: IO[str]) -> bool:

@@ -26,7 +26,7 @@ from saltern.project.configuring import shown_text
 from saltern.project.context import Project
 from saltern.project.differing import values_between
 from saltern.project.proving import Prover
-from saltern.project.rendering import Rendered, ledger_of, render_locked
+from saltern.project.rendering import Rendered, ledger_of, render_locked, renewed
 from saltern.project.upgrading import Upgrades, upgrades_of
 from saltern.project.world import fingerprint, journal_of, processes, running_now
 from saltern.rollout.ledger import Ledger
@@ -61,14 +61,14 @@ class Planned:
 def plan(project: Project, asked: Asked = Asked()) -> Plan:
     """From what runs to the model as it is. Raises any SalternError."""
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         return plan_locked(project, asked).plan
 
 
 def plan_between(project: Project, old: Revision, new: Revision | None) -> Plan:
     """From one revision to another (default: the model as it is), as if ``old`` ran in full and nothing else."""
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         _render_again(project, old)
         if new is None:
             return _between(project, old, render_locked(project))
@@ -88,7 +88,7 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
         raise PlanError(upgrades.problems)
     if upgrades.fresh:
         fresh = {w.name: w.generation + 1 for w in rendered.cloud.workloads if w.name in upgrades.fresh}
-        rendered = rendered.renewed(project.engine.name, fresh)
+        rendered = renewed(project, rendered, fresh)
         running = running_now(project, rendered, journal_of(project))
     revision = recording.revision_of(project, rendered)
     prover = Prover(project, rendered)

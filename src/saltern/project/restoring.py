@@ -84,7 +84,7 @@ def restore(project: Project, choice: Choice) -> Restored:
     Raises BackupError, SecretError (a wrong key) or what rendering the model raises.
     """
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         sweep_left(project)
         work = work_folder(project)
         try:

@@ -18,6 +18,7 @@ from saltern.project.rendering import ledger_of, render_locked
 from saltern.project.restoring import forget_restore
 from saltern.project.secrets import hidden
 from saltern.project.world import containers, journal_of
+from saltern.rollout.kubernetes.prune import prune
 from saltern.rollout.probe import try_probe
 from saltern.rollout.rollouts import Past
 from saltern.targets.compose import (
@@ -73,11 +74,7 @@ def status_of(project: Project) -> tuple[Line, ...]:
 
 
 def _line(project: Project, container: Container) -> Line:
-    why = "" if container.state == "running" else f"is {container.state} (exit code {container.exit_code})"
-    if not why and LABEL_PROBE in container.labels:
-        raw = json.loads(container.labels[LABEL_PROBE])
-        probe = Probe(**{**raw, "command": tuple(raw["command"])})
-        why = try_probe(project.engine, container.name, container.address, probe)
+    why = project.cluster.unready(container.name) if project.in_cluster else _unready(project, container)
     published = json.loads(container.labels.get(LABEL_PUBLISH, "[]"))
     addresses = tuple(f"{p['name']} {p['address']}".strip() for p in published)
     service = container.name.removeprefix(f"{project.cloud}-")
@@ -86,10 +83,21 @@ def _line(project: Project, container: Container) -> Line:
     )
 
 
+def _unready(project: Project, container: Container) -> str:
+    """Why a container of this machine is not ready; "" when it is."""
+    if container.state != "running":
+        return f"is {container.state} (exit code {container.exit_code})"
+    if LABEL_PROBE not in container.labels:
+        return ""
+    raw = json.loads(container.labels[LABEL_PROBE])
+    probe = Probe(**{**raw, "command": tuple(raw["command"])})
+    return try_probe(project.engine, container.name, container.address, probe)
+
+
 def verify(project: Project, names: Sequence[str] = ()) -> tuple[Proof, ...]:
     """Make the checks of the named nodes (default: all) against the live cloud; raises RolloutError."""
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         rendered = render_locked(project)
         wanted = {project.member(name).name for name in names} or {w.name for w in rendered.cloud.workloads}
         up_now = {c.labels.get(LABEL_WORKLOAD) for c in containers(project) if c.state == "running"}
@@ -108,21 +116,23 @@ def logs(project: Project, service: str, tail: int) -> str:
     if name not in known:
         names = ", ".join(n.removeprefix(f"{project.cloud}-") for n in sorted(known)) or "none, the cloud is down"
         raise UsageError(Problem(f"there is no container of {service!r}", resolution=f"there are: {names}"))
-    return project.engine.logs(name, tail=tail)
+    return project.runtime.logs(name, tail=tail)
 
 
 def down(project: Project, *, volumes: bool = False) -> Down:
     """Remove the cloud's containers and network, with ``volumes`` its data and all of its state here too."""
-    engine = project.engine
+    runtime = project.runtime
     with project.locked():
-        engine.sweep()
+        project.sweep()
         label = f"{LABEL_CLOUD}={project.cloud}"
         gone_containers = tuple(c.name for c in containers(project))
-        engine.remove_containers(gone_containers)
-        networks = engine.networks(label)
-        engine.remove_networks(networks)
-        gone = engine.volumes(label) if volumes else ()
-        engine.remove_volumes(gone)
+        runtime.remove_containers(gone_containers)
+        if project.in_cluster:
+            prune(project.cluster, ())
+        networks = runtime.networks(label)
+        runtime.remove_networks(networks)
+        gone = runtime.volumes(label) if volumes else ()
+        runtime.remove_volumes(gone)
         if volumes:
             journal_of(project).keep(())
             ledger_of(project).clear()

@@ -25,7 +25,6 @@ from saltern.targets.compose import (
     LABEL_PROCESS,
     LABEL_ROLE,
     LABEL_WORKLOAD,
-    data_volumes,
     network_name,
 )
 from saltern.targets.workload import Workload
@@ -176,13 +175,13 @@ class Stages:
         return read_upgrades(workload.node, self._prover.metadata(workload.name).raw)
 
     def _run(self, workload: Workload, command: Command) -> Completed | None:
-        engine = self._project.engine
+        runtime = self._project.runtime
         process = workload.process(command.process)
         if command.where == "process":
             there = self._beside(workload, process.name if process else "")
             if there is None:
                 return None
-            return engine.exec(
+            return runtime.exec(
                 there.name,
                 command.command,
                 user=command.user or "",
@@ -201,11 +200,11 @@ class Stages:
             tmpfs=("/tmp", "/run"),  # noqa: S108 - the container's own
             capabilities=(),
         )
-        return engine.run(spec, timeout=command.timeout)
+        return runtime.run(spec, timeout=command.timeout)
 
     def _mounts(self, workload: Workload) -> tuple[Mount, ...]:
-        names = sorted(data_volumes(self._project.cloud, workload))
-        data = [(name, v.path) for v in workload.volumes for name in names if name.endswith(f"-{v.name}")]
+        names = self._rendered.data_of(workload)
+        data = [(names[v.name], v.path) for v in workload.volumes if v.name in names]
         return (
             *(Mount(name, path, read_only=False) for name, path in data),
             *(Mount(mount.source, mount.target) for mount in workload.config),

@@ -14,13 +14,13 @@ from saltern.project.configuring import ANSWER
 from saltern.project.context import Project
 from saltern.project.rendering import Rendered
 from saltern.rollout.journal import Journal, lost
-from saltern.targets.compose import LABEL_CLOUD, LABEL_HASH, LABEL_PUBLISH, LABEL_ROLE, container_name, data_volumes
+from saltern.targets.compose import LABEL_CLOUD, LABEL_HASH, LABEL_PUBLISH, LABEL_ROLE, container_name
 from saltern.targets.workload import Workload
 
 
 def containers(project: Project) -> tuple[Container, ...]:
     """All containers of the cloud, by name."""
-    return project.engine.containers(f"{LABEL_CLOUD}={project.cloud}")
+    return project.runtime.containers(f"{LABEL_CLOUD}={project.cloud}")
 
 
 def processes(there: Collection[Container]) -> dict[str, str]:
@@ -42,9 +42,9 @@ def journal_of(project: Project) -> Journal:
 def running_now(project: Project, rendered: Rendered, journal: Journal) -> Running:
     """What is there; done jobs of a workload whose data is gone, or goes with its container, do not count."""
     there = containers(project)
-    present = project.engine.volumes(f"{LABEL_CLOUD}={project.cloud}") if journal.done else ()
+    present = project.runtime.volumes(f"{LABEL_CLOUD}={project.cloud}") if journal.done else ()
     cloud = rendered.cloud
-    expected = {w.name: set(data_volumes(cloud.name, w)) for w in cloud.workloads}
+    expected = {w.name: set(rendered.data_of(w).values()) for w in cloud.workloads}
     gone = lost(cloud, expected, present, _forgetful(rendered, Running(there, journal.done)))
     done = {name for name, workload in _jobs(rendered) if workload.name not in gone and name in journal.done}
     return Running(there, frozenset(done))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -15,6 +16,9 @@ FIELD_MANAGER = "saltern"
 REQUEST_TIMEOUT = 30
 """Seconds for one request to the API server; those that wait have their own."""
 APPLY_TIMEOUT = 120
+PATIENCE = 45.0
+"""Seconds for which an API server that does not answer is asked again."""
+PAUSE = 2.0
 
 _UNREACHABLE = (
     "unable to connect to the server",
@@ -138,7 +142,9 @@ class Kubectl:
 
     def version(self) -> tuple[int, int]:
         """Major and minor version of the API server."""
-        raw = json.loads(self._call("version", "--output", "json").stdout)
+        done = self._run("version", "--output", "json")
+        self._check(done)
+        raw = json.loads(done.stdout)
         server = raw.get("serverVersion")
         if not server:
             raise EngineError(Problem("the Kubernetes API server does not say its version"))
@@ -147,7 +153,12 @@ class Kubectl:
     # ---- shared
 
     def _call(self, *words: str, stdin: str | None = None, timeout: float = REQUEST_TIMEOUT) -> Completed:
+        """A call that may be repeated: an API server that restarts is waited for."""
+        deadline = time.monotonic() + PATIENCE
         done = self._run(*words, stdin=stdin, timeout=timeout)
+        while not done.ok and _is_unreachable(done) and time.monotonic() < deadline:
+            time.sleep(PAUSE)
+            done = self._run(*words, stdin=stdin, timeout=timeout)
         self._check(done)
         return done
 
@@ -159,6 +170,10 @@ class Kubectl:
     def _check(self, done: Completed) -> None:
         if not done.ok:
             raise EngineError(explain(done))
+
+
+def _is_unreachable(done: Completed) -> bool:
+    return done.returncode == 124 or any(text in done.stderr.lower() for text in _UNREACHABLE)
 
 
 def explain(done: Completed) -> Problem:
@@ -176,7 +191,7 @@ def explain(done: Completed) -> Problem:
             details=said,
             resolution="ask the cluster's administrator for that right, or use another context (`kubernetes: context`)",
         )
-    if done.returncode == 124 or any(text in lower for text in _UNREACHABLE):
+    if _is_unreachable(done):
         return Problem(
             "the Kubernetes API server cannot be reached",
             details=said,

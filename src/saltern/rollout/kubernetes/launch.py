@@ -21,8 +21,7 @@ from saltern.plan.steps import Step
 from saltern.rollout.kubernetes.objects import JOBS, is_ready, restarts, stuck, trouble, unfinished
 from saltern.rollout.kubernetes.runtime import ClusterRuntime
 from saltern.rollout.launch import JOB_LINES, JOB_TIMEOUT, JobEnd
-from saltern.targets.compose import WORKER
-from saltern.targets.workload import Cloud, Instance, Job, Workload
+from saltern.targets.workload import WORKER, Cloud, Instance, Job, Workload
 
 POLL = 1.0
 """Seconds between two looks at an object."""
@@ -52,7 +51,7 @@ class ClusterLauncher:
     def unready(self, step: Step, one: Instance) -> str:
         """See :meth:`Launcher.unready`."""
         probe = one.process.probe
-        replicas = self.cloud.workload(step.workload).replicas
+        replicas = int(self.objects[step.service][-1]["spec"].get("replicas", 1))
         deadline = time.monotonic() + PULL_SECONDS + (probe.timeout if probe else 30) * replicas
         kind, name = self._main(step.service)
         stuck_since = 0.0
@@ -73,7 +72,7 @@ class ClusterLauncher:
         return f"not ready in time: {_told(why, self.runtime.pods(step.container))}"
 
     def _main(self, service: str) -> tuple[str, str]:
-        main = next(one for one in self.objects[service] if "template" in one.get("spec", {}))
+        main = self.objects[service][-1]
         return str(main["kind"]).lower(), str(main["metadata"]["name"])
 
     def _make_room(self, thing: Mapping[str, Any] | None, unready: Sequence[Mapping[str, Any]]) -> None:
@@ -99,9 +98,10 @@ class ClusterLauncher:
         return self._beside(workload, job) if job.when == "after" else self._alone(step)
 
     def _alone(self, step: Step) -> JobEnd:
-        kubectl, name = self.runtime.kubectl, step.service
+        kubectl, objects = self.runtime.kubectl, self.objects[step.service]
+        name = str(objects[-1]["metadata"]["name"])
         kubectl.delete("job", [name])  # one that failed before; a Job is never changed
-        kubectl.apply(self.objects[name])
+        kubectl.apply(objects)
         deadline = time.monotonic() + JOB_TIMEOUT
         stuck_since = 0.0
         while time.monotonic() < deadline:

@@ -11,6 +11,7 @@ import base64
 import gzip
 import io
 import tarfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class Mirror:
         self._folder = folder
         self._known: dict[str, str] = {}
         """Path → digest of what the cluster has."""
+        self._lock = threading.Lock()
 
     def pull(self) -> None:
         """Make the folder what the cluster remembers; what the cluster does not know goes."""
@@ -56,7 +58,14 @@ class Mirror:
                 self._put(path, content)
 
     def push(self) -> None:
-        """Send what changed here. Raises EngineError, or RolloutError for what is too large."""
+        """Send what changed here; may be called from several threads.
+
+        Raises EngineError, or RolloutError for what is too large.
+        """
+        with self._lock:
+            self._push()
+
+    def _push(self) -> None:
         there = {path: _content(self._folder / path) for path in self._parts()}
         changed = {path: content for path, content in there.items() if self._known.get(path) != digest(content)}
         self._kubectl.apply([self._secret(path, content) for path, content in sorted(changed.items())], force=True)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from saltern.images.engine import Container, Mount
+from saltern.targets.compose import container_name
+from saltern.targets.kubernetes.units import LABEL_SERVICE
 
 WORKLOAD_KINDS = ("deployment", "statefulset", "daemonset")
 POD_KINDS = (*WORKLOAD_KINDS, "job")
 
-MAIN = "main"
-"""The container of a pod that runs the process."""
 JOBS = "jobs"
 """The container beside it in which jobs and commands of other users run."""
 
@@ -22,12 +22,12 @@ STUCK = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContaine
 def container_of(cloud: str, thing: Mapping[str, Any]) -> Container:
     """A workload object or a Job as what a container engine would list; replicas are one container."""
     meta, spec = thing["metadata"], _pod_spec(thing)
-    main = _main(spec)
+    main = spec["containers"][0]
     state, code = _job_state(thing) if thing["kind"] == "Job" else (_workload_state(thing), 0)
     labels = {**meta.get("annotations", {}), **meta.get("labels", {})}
     return Container(
         id=f"{meta['uid']}:{meta.get('generation', 0)}",
-        name=f"{cloud}-{meta['name']}",
+        name=container_name(cloud, labels.get(LABEL_SERVICE, meta["name"])),
         image=str(main.get("image", "")),
         state=state,
         exit_code=code,
@@ -40,11 +40,6 @@ def container_of(cloud: str, thing: Mapping[str, Any]) -> Container:
 def _pod_spec(thing: Mapping[str, Any]) -> Mapping[str, Any]:
     found: Mapping[str, Any] = thing["spec"]["template"]["spec"]
     return found
-
-
-def _main(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    containers: Sequence[Mapping[str, Any]] = spec["containers"]
-    return next((one for one in containers if one["name"] == MAIN), containers[0])
 
 
 def _data_mounts(thing: Mapping[str, Any], spec: Mapping[str, Any], main: Mapping[str, Any]) -> Iterator[Mount]:

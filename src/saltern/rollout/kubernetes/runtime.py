@@ -20,20 +20,23 @@ from saltern.images.engine import Container, Mount, RunSpec
 from saltern.rollout.kubernetes.kubectl import Kubectl
 from saltern.rollout.kubernetes.objects import (
     JOBS,
-    MAIN,
     POD_KINDS,
     container_of,
     is_ready,
     stuck,
     trouble,
+    unfinished,
 )
 from saltern.targets.compose import LABEL_CLOUD
+from saltern.targets.kubernetes.metadata import MANAGED_BY, MANAGER, PART_OF
 
 POD_SECONDS = 120.0
 """How long a helper pod may take to start."""
 POLL = 0.5
 HELPER_SECONDS = 3600
 """How long a helper pod lives at most, should nobody remove it."""
+MAIN = "main"
+"""The container of a helper pod."""
 HELPER = "io.saltern.helper"
 """Label of helper pods; its value is the cloud."""
 SOURCE_ENVIRONMENT = '. /dev/stdin; exec "$@" </dev/null'
@@ -51,10 +54,9 @@ class ClusterRuntime:
 
     # ---- what is there
 
-    def containers(self, label: str) -> tuple[Container, ...]:
+    def containers(self, label: str) -> tuple[Container, ...]:  # noqa: ARG002 - a namespace has one cloud
         """See :meth:`Runtime.containers`: the cloud's workload objects and Jobs."""
-        found = (container_of(self._cloud, thing) for thing in self.kubectl.get(POD_KINDS, label))
-        return tuple(sorted(found, key=lambda one: one.name))
+        return tuple(sorted((container_of(self._cloud, thing) for thing in self._things()), key=lambda one: one.name))
 
     def address(self, container: str) -> str:  # noqa: ARG002 - the protocol's
         """Pods have addresses that only the cluster reaches."""
@@ -62,9 +64,24 @@ class ClusterRuntime:
 
     def pods(self, container: str) -> list[dict[str, Any]]:
         """The pods of a workload object or Job, those that serve first."""
-        name = self._service(container)
-        found = self.kubectl.get(("pod",), f"{LABEL_CLOUD}={self._cloud},{LABEL_SERVICE}={name}")
+        thing = self._thing(container)
+        if thing is None:
+            return []
+        if thing["kind"] == "Job":
+            found = self.kubectl.get(("pod",), f"job-name={thing['metadata']['name']}")
+        else:
+            labels = thing["spec"]["selector"]["matchLabels"]
+            found = self.kubectl.get(("pod",), ",".join(f"{key}={labels[key]}" for key in sorted(labels)))
         return sorted(found, key=lambda pod: (not is_ready(pod), pod["metadata"]["name"]))
+
+    def unready(self, container: str) -> str:
+        """Why a workload is not as its object says; "" when it is."""
+        thing = self._thing(container)
+        if thing is None:
+            return "is not there"
+        why = unfinished(thing)
+        said = "; ".join(trouble([pod for pod in self.pods(container) if not is_ready(pod)])) if why else ""
+        return f"{why}: {said}" if said else why
 
     def logs(self, container: str, *, tail: int = 20) -> str:
         """See :meth:`Runtime.logs`; of a pod that was started again also what it said before."""
@@ -72,7 +89,7 @@ class ClusterRuntime:
         if not pods:
             raise EngineError(Problem(f"there is no pod of {self._service(container)}"))
         pod = pods[-1] if not is_ready(pods[-1]) else pods[0]
-        name, inside = pod["metadata"]["name"], _main_of(pod)
+        name, inside = pod["metadata"]["name"], pod["spec"]["containers"][0]["name"]
         text = self.kubectl.logs(name, inside, tail=tail)
         if len(text.splitlines()) < tail:
             text = self.kubectl.logs(name, inside, tail=tail, previous=True) + text
@@ -112,7 +129,7 @@ class ClusterRuntime:
             raise EngineError(Problem(f"no pod of {self._service(container)} runs"))
         pod = pods[0]
         if not user:
-            return pod["metadata"]["name"], _main_of(pod), tuple(argv)
+            return pod["metadata"]["name"], pod["spec"]["containers"][0]["name"], tuple(argv)
         names = [one["name"] for one in pod["spec"]["containers"]]
         if JOBS not in names:
             raise EngineError(
@@ -188,13 +205,20 @@ class ClusterRuntime:
 
     def remove_containers(self, names: Sequence[str]) -> None:
         """See :meth:`Runtime.remove_containers`: the workload objects or Jobs, with their pods."""
-        services = [self._service(name) for name in names]
-        kinds = {thing["metadata"]["name"]: thing["kind"] for thing in self._things() if services}
-        for kind in sorted(set(kinds.values())):
-            self.kubectl.delete(kind.lower(), [name for name in services if kinds.get(name) == kind])
+        gone = [thing for thing in self._things() if container_of(self._cloud, thing).name in names] if names else []
+        for kind in sorted({thing["kind"] for thing in gone}):
+            self.kubectl.delete(kind.lower(), [one["metadata"]["name"] for one in gone if one["kind"] == kind])
+
+    def _thing(self, container: str) -> dict[str, Any] | None:
+        return next((one for one in self._things() if container_of(self._cloud, one).name == container), None)
 
     def _things(self) -> list[dict[str, Any]]:
-        return self.kubectl.get(POD_KINDS, f"{LABEL_CLOUD}={self._cloud}")
+        return self.kubectl.get(POD_KINDS, self.selector)
+
+    @property
+    def selector(self) -> str:
+        """The labels of all objects of the cloud."""
+        return f"{PART_OF}={self._cloud},{MANAGED_BY}={MANAGER}"
 
     def networks(self, label: str) -> tuple[str, ...]:  # noqa: ARG002 - the protocol's
         """A cluster has one network, and it stays."""
@@ -204,8 +228,11 @@ class ClusterRuntime:
         """See :meth:`networks`."""
 
     def volumes(self, label: str) -> tuple[str, ...]:
-        """See :meth:`Runtime.volumes`: claims."""
-        return tuple(one["metadata"]["name"] for one in self.kubectl.get(("persistentvolumeclaim",), label))
+        """See :meth:`Runtime.volumes`: the cloud's claims; throw-away volumes are not made in a cluster."""
+        if not label.startswith(LABEL_CLOUD):
+            return ()
+        found = self.kubectl.get(("persistentvolumeclaim",), f"{PART_OF}={self._cloud}")
+        return tuple(one["metadata"]["name"] for one in found)
 
     def create_volume(self, name: str, labels: Mapping[str, str]) -> None:  # noqa: ARG002 - the claim has its own
         """See :meth:`Runtime.create_volume`: a claim of the rendered cloud."""
@@ -221,10 +248,6 @@ class ClusterRuntime:
         return container.removeprefix(f"{self._cloud}-")
 
 
-LABEL_SERVICE = "io.saltern.service"
-"""Label of pods: the name of the object that they belong to."""
-
-
 def as_user(user: str, argv: Sequence[str]) -> tuple[str, ...]:
     """A command of root that runs ``argv`` as a user: a name, or ``uid:gid``."""
     uid, _, gid = user.partition(":")
@@ -238,14 +261,9 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("'", "'\\''") + "'"
 
 
-def _main_of(pod: Mapping[str, Any]) -> str:
-    names = [one["name"] for one in pod["spec"]["containers"]]
-    return MAIN if MAIN in names else str(names[0])
-
-
 def helper(name: str, cloud: str, spec: RunSpec) -> tuple[dict[str, Any], dict[str, Any]]:
     """A pod that sleeps with what a helper container needs, and the Secret with its environment and files."""
-    labels = {HELPER: cloud, "app.kubernetes.io/managed-by": "saltern"}
+    labels = {HELPER: cloud, MANAGED_BY: MANAGER}
     uid, _, gid = spec.user.partition(":")
     data: dict[str, str] = {}
     volumes: list[dict[str, Any]] = []
