@@ -31,6 +31,17 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """How a running process takes over changed configuration: what is in ``folders`` may change below it."""
+
+    folders: tuple[str, ...]
+    command: tuple[str, ...]
+    """Ends with 0 when it took over; runs in its container, as its user."""
+    check: tuple[str, ...] = ()
+    """Ends with 0 when the configuration is good; runs in a container of its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessHints:
     """What a formula says of one service; None where the package's unit decides."""
 
@@ -46,6 +57,7 @@ class ProcessHints:
     ports: tuple[int, ...] = ()
     probe: Probe | None = None
     enabled: bool = True
+    reload: Reload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +198,8 @@ def _process(raw: Mapping[str, Any]) -> ProcessHints:
     values["environment"] = _strings(values.get("environment") or {})
     if "probe" in values:
         values["probe"] = _probe(values["probe"])
+    if "reload" in values:
+        values["reload"] = Reload(**{key: tuple(words) for key, words in values["reload"].items()})
     return ProcessHints(**values)
 
 

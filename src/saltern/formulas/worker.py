@@ -194,9 +194,12 @@ class Worker:
         *,
         build: bool = False,
         out: str = "",
+        whole: Sequence[str] = (),
         inspect: Sequence[str] = (),
     ) -> ApplyResult:
         """Apply chunks where the worker runs; changed files are copied below ``out`` (a path there) when it is given.
+
+        Of the folders ``whole`` that exist all is copied, unless that is too much.
 
         A failed chunk is no exception: see :attr:`ApplyResult.ok`.
 
@@ -204,7 +207,7 @@ class Worker:
             FormulaError: when nothing could be applied.
         """
         request = {"op": "apply", "chunks": list(chunks), "build": build, "inspect": list(inspect)}
-        return ApplyResult.of(self._ask(context, {**request, "collect": {"out": out} if out else None}))
+        return ApplyResult.of(self._ask(context, {**request, "collect": {"out": out, "whole": list(whole)} if out else None}))
 
     def close(self) -> None:
         """End the process."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saltern.base.errors import ImageError, Problem
-from saltern.formulas.metadata import Probe, ProcessHints
+from saltern.formulas.metadata import Probe, ProcessHints, Reload
 
 ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
 """What a daemon that starts as root needs to open low ports and to drop its privileges."""
@@ -54,6 +54,7 @@ class Process:
     stop_timeout: int = STOP_TIMEOUT
     ports: tuple[int, ...] = ()
     probe: Probe | None = None
+    reload: Reload | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def read_process(name: str, facts: Mapping[str, Any], hints: ProcessHints | None
         stop_timeout=given.stop_timeout or STOP_TIMEOUT,
         ports=given.ports,
         probe=given.probe,
+        reload=given.reload,
     )
 
 

@@ -36,7 +36,7 @@ class WorkloadRecord:
     """The folder of its rendered files below ``config/<name>`` in the cloud's state."""
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
-    """Service → hash of everything that defines its container."""
+    """Service → hash of everything that defines its container, and of what its process can take over."""
     jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Service of a job → what it does, a line per chunk."""
     data_plane: bool = False

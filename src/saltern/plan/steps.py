@@ -17,6 +17,7 @@ from saltern.targets.compose import (
     LABEL_WORKLOAD,
     container_name,
 )
+from saltern.targets.live import Live, live_of
 from saltern.targets.workload import Cloud, Workload
 
 
@@ -27,6 +28,8 @@ class Act(StrEnum):
     START = "start"
     ROLL = "roll"
     """One replica is drained, replaced and taken back while the others serve."""
+    RELOAD = "reload"
+    """The running process takes over changed configuration; its container stays."""
     WAIT = "wait"
     """The container is as it should be; only its readiness is awaited."""
     REMOVE = "remove"
@@ -67,6 +70,11 @@ class Step:
     """Of a command: ``component:stage:name``."""
     down: bool = False
     """The workload serves nobody until the step is done: it has no other replica."""
+
+    @property
+    def touches(self) -> bool:
+        """Whether a process that runs goes on otherwise than before, or makes place for another one."""
+        return self.replaces or self.act is Act.RELOAD
 
     @property
     def key(self) -> str:
@@ -111,12 +119,23 @@ class Steps:
         return (*self.removals, *(s for s in flat if s.act is not Act.WAIT), *self.leftovers)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The configuration that a running process took over, by its content's name; see :mod:`saltern.targets.live`."""
+
+    content: str
+    begun: str = ""
+    """Another one that it began to take over; nothing says how that ended."""
+
+
 @dataclass(frozen=True)
 class Running:
     """What is there: all containers of the cloud, and the container names of the jobs that are done."""
 
     containers: tuple[Container, ...]
     done: frozenset[str]
+    taken: Mapping[str, Taken] = field(default_factory=dict)
+    """By container, of those whose process takes over changed configuration, as far as it is known."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +222,7 @@ def _is_in_the_way(
 
 def _parted(chains: Sequence[tuple[Step, ...]]) -> Iterator[tuple[tuple[Step, ...], ...]]:
     """A wave, where chains that replace what runs come one after the other: a failure stops before the next."""
-    together = tuple(chain for chain in chains if chain and not any(step.replaces for step in chain))
+    together = tuple(chain for chain in chains if chain and not any(step.touches for step in chain))
     if together:
         yield together
     yield from ((chain,) for chain in chains if chain and chain not in together)
@@ -220,7 +239,7 @@ def _chain(
         own = [replace(step, undo=Undo.RESTORE) if step.replaces else step for step in own]
     older = [_removal(c, "a fresh instance took its place") for c in _older(workload, running.containers)]
     chain = [*around.before, *own, *older, *around.after]
-    if workload.name in wants.verified and any(step.replaces or step.stage for step in chain):
+    if workload.name in wants.verified and any(step.touches or step.stage for step in chain):
         chain.append(_check(workload.name, "it changed"))
     return tuple(chain)
 
@@ -255,7 +274,7 @@ def _own_steps(cloud: str, workload: Workload, services: Mapping[str, Any], runn
     steps: list[Step] = []
     for when in ("before", "process", "after"):
         if when == "process":
-            steps += _process_steps(cloud, workload, services, known)
+            steps += _process_steps(cloud, workload, services, running)
         else:
             names = [workload.job_name(job) for job in workload.jobs if job.when == when]
             todo = [name for name in names if container_name(cloud, name) not in running.done]
@@ -265,18 +284,18 @@ def _own_steps(cloud: str, workload: Workload, services: Mapping[str, Any], runn
     return steps
 
 
-def _process_steps(
-    cloud: str, workload: Workload, services: Mapping[str, Any], known: Mapping[str, Container]
-) -> list[Step]:
+def _process_steps(cloud: str, workload: Workload, services: Mapping[str, Any], running: Running) -> list[Step]:
     """Replicas that do not serve come first: the ones that do go on until those are back."""
+    known = {c.name: c for c in running.containers}
     steps = []
     for one in workload.instances():
         step = Step(Act.START, workload.name, one.service, container_name(cloud, one.service), "")
-        steps.append(_process_step(step, services[one.service], known.get(step.container)))
+        step = _process_step(step, services[one.service], known.get(step.container))
+        steps.append(_reload_step(step, live_of(workload, one), running.taken.get(step.container)))
     serving = [s for s in steps if (c := known.get(s.container)) is not None and c.state == "running"]
     if workload.replicas > 1:
         steps = [replace(s, act=Act.ROLL) if s.act is Act.START and s in serving else s for s in steps]
-        return sorted(steps, key=lambda step: step.act is Act.ROLL)
+        return sorted(steps, key=lambda step: step.act in (Act.ROLL, Act.RELOAD))
     return [replace(s, down=s.replaces and s in serving) for s in steps]
 
 
@@ -288,6 +307,19 @@ def _process_step(step: Step, service: Mapping[str, Any], current: Container | N
     if current.state != "running":
         return replace(step, reason=f"is {current.state}", replaces=True)
     return replace(step, act=Act.WAIT, reason="is as it should be", undo=Undo.NOTHING)
+
+
+def _reload_step(step: Step, live: Live | None, taken: Taken | None) -> Step:
+    """The container is as it should be; its process may still run with another configuration."""
+    if step.act is not Act.WAIT or live is None or taken == Taken(live.content):
+        return step
+    if taken is None:
+        reason = "nothing says with which configuration it runs"
+    elif taken.begun:
+        reason = "it began to take over another configuration, and nothing says how that ended"
+    else:
+        reason = "configuration changed, taken over without a restart"
+    return replace(step, act=Act.RELOAD, reason=reason, undo=Undo.YES)
 
 
 def _job_step(step: Step, current: Container | None) -> Step:

@@ -141,7 +141,7 @@ def _running_workloads(
         if c.labels.get(LABEL_GENERATION, "1") == generations.get(c.labels.get(LABEL_WORKLOAD, ""), "1")
     ]
     prefix = f"{project.cloud}-"
-    services = {name.removeprefix(prefix): hashed for name, hashed in processes(there).items()}
+    services = {name.removeprefix(prefix): hashed for name, hashed in processes(there, running.taken).items()}
     found = running_records(tuple(known), services)
     order = {id(one): number for number, revision in enumerate(known) for one in revision.workloads.values()}
     oldest: dict[str, WorkloadRecord] = {}

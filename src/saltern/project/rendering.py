@@ -22,6 +22,7 @@ from saltern.project.replicas import unshared
 from saltern.project.revealing import Revealer
 from saltern.project.secrets import held, hidden, uses
 from saltern.project.workers import Bases
+from saltern.rollout import delivery
 from saltern.rollout.ledger import Ledger
 from saltern.targets import compose
 from saltern.targets.kubernetes.storage import claim_name
@@ -58,9 +59,11 @@ class Rendered:
         return {volume.name: compose.data_volume(self.cloud.name, workload, volume) for volume in data}
 
     def write(self) -> None:
-        """Write the Compose file, unless it says the same already."""
+        """Write the Compose file, unless it says the same already, and what its containers mount besides trees."""
         if self.units is not None:
             return
+        for live in delivery.lives(self.cloud):
+            delivery.offer(live)
         text = compose.render(self.compose).encode()
         if not self.file.exists() or self.file.read_bytes() != text:
             write_atomically(self.file, text)
@@ -72,6 +75,10 @@ def render(project: Project) -> Rendered:
         project.sweep()
         rendered = render_locked(project)
         rendered.write()
+        there = {c.name for c in project.engine.containers(f"{compose.LABEL_CLOUD}={project.cloud}")}
+        for live in delivery.lives(rendered.cloud):  # who starts it by hand gets what was rendered
+            if compose.container_name(project.cloud, live.service) not in there:
+                delivery.switch(live)
         return rendered
 
 
@@ -173,6 +180,7 @@ def _workload(
         memory=one.member.settings.memory,
         replicas=one.member.settings.replicas,
         generation=generations.get(one.member.name, 1),
+        live="" if project.in_cluster else str(project.state / "live"),
         balancer=one.metadata.balancer,
         connects=one.metadata.connects,
         kubernetes=one.member.settings.kubernetes,

@@ -136,7 +136,7 @@ def down(project: Project, *, volumes: bool = False) -> Down:
         if volumes:
             journal_of(project).keep(())
             ledger_of(project).clear()
-            for kind in ("config", "jobs", "images"):
+            for kind in ("config", "jobs", "images", "live"):
                 shutil.rmtree(project.state / kind, ignore_errors=True)
             Path(project.state / "compose.yaml").unlink(missing_ok=True)
             forget_restore(project)

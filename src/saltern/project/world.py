@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from saltern.base.store import canonical, digest
 from saltern.images.engine import Container
-from saltern.plan.steps import Act, Running, Steps, plan_up
+from saltern.plan.steps import Act, Running, Steps, Taken, plan_up
 from saltern.project.configuring import ANSWER
 from saltern.project.context import Project
 from saltern.project.rendering import Rendered
+from saltern.rollout import delivery
 from saltern.rollout.journal import Journal, lost
-from saltern.targets.compose import LABEL_CLOUD, LABEL_HASH, LABEL_PUBLISH, LABEL_ROLE, container_name
+from saltern.targets.compose import (
+    LABEL_CLOUD,
+    LABEL_HASH,
+    LABEL_PUBLISH,
+    LABEL_RELOAD,
+    LABEL_ROLE,
+    container_name,
+)
+from saltern.targets.live import identity
 from saltern.targets.workload import Workload
 
 
@@ -23,15 +32,30 @@ def containers(project: Project) -> tuple[Container, ...]:
     return project.runtime.containers(f"{LABEL_CLOUD}={project.cloud}")
 
 
-def processes(there: Collection[Container]) -> dict[str, str]:
-    """Container → hash of what it was made from, of the containers that are no jobs."""
-    return {c.name: c.labels.get(LABEL_HASH, "") for c in there if c.labels.get(LABEL_ROLE) == "process"}
+def processes(there: Collection[Container], taken: Mapping[str, Taken]) -> dict[str, str]:
+    """Container → what it was made from and runs with, of the containers that are no jobs; a revision knows it so."""
+    return {
+        c.name: identity(c.labels.get(LABEL_HASH, ""), taken[c.name].content if c.name in taken else "")
+        for c in there
+        if c.labels.get(LABEL_ROLE) == "process"
+    }
+
+
+def taken_now(project: Project, there: Collection[Container]) -> dict[str, Taken]:
+    """The configuration that running processes took over, as far as it is written down."""
+    found = {}
+    for container in there:
+        folder = project.state / "live" / container.name.removeprefix(f"{project.cloud}-")
+        if LABEL_RELOAD in container.labels and (known := delivery.taken(str(folder))) is not None:
+            found[container.name] = known
+    return found
 
 
 def fingerprint(running: Running) -> str:
     """Hash of what a plan is made against: which containers there are, of what and in which state, and done jobs."""
     there = [(c.name, c.id, c.labels.get(LABEL_HASH, ""), c.state) for c in running.containers]
-    return digest(canonical(there), canonical(sorted(running.done)))[:16]
+    taken = sorted((name, one.content, one.begun) for name, one in running.taken.items())
+    return digest(canonical(there), canonical(sorted(running.done)), *([canonical(taken)] if taken else []))[:16]
 
 
 def journal_of(project: Project) -> Journal:
@@ -45,9 +69,10 @@ def running_now(project: Project, rendered: Rendered, journal: Journal) -> Runni
     present = project.runtime.volumes(f"{LABEL_CLOUD}={project.cloud}") if journal.done else ()
     cloud = rendered.cloud
     expected = {w.name: set(rendered.data_of(w).values()) for w in cloud.workloads}
-    gone = lost(cloud, expected, present, _forgetful(rendered, Running(there, journal.done)))
+    taken = taken_now(project, there)
+    gone = lost(cloud, expected, present, _forgetful(rendered, Running(there, journal.done, taken)))
     done = {name for name, workload in _jobs(rendered) if workload.name not in gone and name in journal.done}
-    return Running(there, frozenset(done))
+    return Running(there, frozenset(done), taken)
 
 
 def _forgetful(rendered: Rendered, running: Running) -> frozenset[str]:
@@ -109,3 +134,4 @@ def forget_old(project: Project, rendered: Rendered) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
             else:
                 folder.unlink()
+    delivery.forget(project.state / "live", tuple(delivery.lives(rendered.cloud)))

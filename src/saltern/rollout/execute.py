@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from saltern.base.errors import EngineError, Problem, RolloutError, SalternError
@@ -15,9 +15,12 @@ from saltern.base.events import Emit, Event, State
 from saltern.formulas.worker import ApplyResult
 from saltern.images.engine import Runtime
 from saltern.plan.steps import Act, Step, Steps
+from saltern.rollout import delivery
 from saltern.rollout.balancing import Balancers
 from saltern.rollout.journal import Journal
 from saltern.rollout.launch import Launcher
+from saltern.rollout.reloading import Reloading
+from saltern.targets.live import Live, live_of
 from saltern.targets.workload import Cloud, Instance, Workload
 
 LOG_LINES = 20
@@ -93,7 +96,7 @@ class Executor:
         if problem is not None:
             self.emit(Event(stage, subject, State.FAILED, problem.brief, seconds))
         elif tells:
-            ready = step.act in (Act.START, Act.ROLL)
+            ready = step.act in (Act.START, Act.ROLL, Act.RELOAD)
             self.emit(Event(stage, subject, State.DONE, "ready" if ready else "done", seconds))
         return problem
 
@@ -103,6 +106,8 @@ class Executor:
         if step.act is Act.REMOVE:
             self.runtime.remove_containers([step.container])
             return None
+        if step.act is Act.RELOAD:
+            return self._reloaded(step)
         if step.act in (Act.START, Act.ROLL):
             return self._process(step)
         return self.carriers[step.act](step)
@@ -120,18 +125,21 @@ class Executor:
 
     def _process(self, step: Step) -> Problem | None:
         workload, one = self._find(step)
+        live = live_of(workload, one)
         if step.act is Act.ROLL and (why := Balancers(self.cloud, self.runtime).drain(one.hostname)):
             return Problem(
                 f"{step.service} could not be drained, so it was left as it is: {why}",
                 resolution=f"see `saltern logs` of its balancer; the others of {workload.name} serve",
                 node=workload.node,
             )
-        if step.act is not Act.WAIT and (problem := self._create(step)):
+        if step.act is not Act.WAIT and (problem := self._delivered(step, live)):
             return problem
         why = self.launcher.unready(step, one)
         if not why and workload.replicas > 1:
             why = Balancers(self.cloud, self.runtime).take_back(one.hostname)
         if not why:
+            if live is not None and step.act is not Act.WAIT:
+                delivery.took(live)
             return None
         return Problem(
             f"{step.service} did not become ready: {why}",
@@ -139,6 +147,19 @@ class Executor:
             resolution=f"see `saltern logs {step.service}`; correct the model and run `saltern up` again",
             node=workload.node,
         )
+
+    def _delivered(self, step: Step, live: Live | None) -> Problem | None:
+        """Create a container; one that shows its configuration as it is now gets the new one first."""
+        if live is not None:
+            delivery.begin(live)
+            delivery.switch(live)
+        return self._create(step)
+
+    def _reloaded(self, step: Step) -> Problem | None:
+        workload, one = self._find(step)
+        live = live_of(workload, one)
+        problem = Reloading(self.runtime, workload, one, live, step.container).run() if live is not None else None
+        return problem or self._process(replace(step, act=Act.WAIT))
 
     def _job(self, step: Step) -> Problem | None:
         end = self.launcher.job(step)

@@ -37,12 +37,12 @@ class Outcome(StrEnum):
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
+def told(folder: Path, what: str = "the journal") -> Iterator[None]:
     """A folder that cannot be written, say because its disk is full, is a RolloutError."""
     try:
         yield
     except OSError as error:
-        raise RolloutError(_unwritten(folder, error)) from error
+        raise RolloutError(_unwritten(folder, what, error)) from error
 
 
 class Record:
@@ -188,9 +188,9 @@ def _json(path: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _unwritten(folder: Path, error: OSError) -> Problem:
+def _unwritten(folder: Path, what: str, error: OSError) -> Problem:
     return Problem(
-        f"the journal in {folder} cannot be written: {error.strerror or error}",
+        f"{what} in {folder} cannot be written: {error.strerror or error}",
         details="what cannot be recorded is not done; what was done before stands",
         resolution="make room there, and run the same command again: it goes on from what is there",
     )

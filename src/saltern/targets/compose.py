@@ -15,6 +15,7 @@ from saltern.base.store import canonical, digest
 from saltern.formulas.metadata import Probe, Volume
 from saltern.images.process import Process
 from saltern.model.settings import Publish
+from saltern.targets.live import live_of
 from saltern.targets.workload import ALWAYS_TMPFS, JOB_CAPABILITIES, WORKER, Cloud, Instance, Job, Workload
 
 LABEL_CLOUD = "io.saltern.cloud"
@@ -29,10 +30,12 @@ LABEL_PROBE = "io.saltern.probe"
 LABEL_PUBLISH = "io.saltern.publish"
 LABEL_JOB = "io.saltern.job"
 """``before`` or ``after``."""
+LABEL_RELOAD = "io.saltern.reload"
+"""The process takes over changed configuration: no part of the hash, and what it runs with is not in the label."""
 LABEL_ROLE = "io.saltern.role"
 """``process`` or ``job``."""
 LABEL_HASH = "io.saltern.hash"
-"""Of everything that defines the container; equal hash, equal container."""
+"""Of everything that defines the container; equal hash, equal container, but for what a process can take over."""
 
 
 def render(data: Mapping[str, Any]) -> str:
@@ -99,6 +102,8 @@ def _about(workload: Workload, one: Instance) -> dict[str, str]:
         labels[LABEL_REPLICA] = str(one.number)
     if workload.generation > 1:
         labels[LABEL_GENERATION] = str(workload.generation)
+    if live_of(workload, one) is not None:
+        labels[LABEL_RELOAD] = "yes"
     if process.probe:
         labels[LABEL_PROBE] = _escape(canonical(asdict(process.probe)))
     if ports:
@@ -131,7 +136,11 @@ def _service(cloud: Cloud, workload: Workload, one: Instance) -> dict[str, Any]:
         "cap_add": list(process.capabilities),
         "security_opt": ["no-new-privileges"],
         "tmpfs": list(ALWAYS_TMPFS),
-        "volumes": [*_mounts(workload, one.number), *_memory_mounts(workload, one.number, process)],
+        "volumes": [
+            *_data_mounts(workload, one.number),
+            *_config_mounts(workload, one),
+            *_memory_mounts(workload, one.number, process),
+        ],
         "ports": [f"{p.address}:{p.port}" for p in _published(workload, process)],
         "stop_signal": process.stop_signal,
         "stop_grace_period": f"{process.stop_timeout}s",
@@ -156,7 +165,8 @@ def _job(cloud: Cloud, workload: Workload, job: Job, engine: str) -> dict[str, A
         "security_opt": ["no-new-privileges"],
         "tmpfs": list(ALWAYS_TMPFS),
         "volumes": [
-            *_mounts(workload, 1),
+            *_data_mounts(workload, 1),
+            *_config_mounts(workload, None),
             *runtime,
             {
                 "type": "volume",
@@ -183,15 +193,20 @@ def _escape(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _mounts(workload: Workload, number: int) -> list[dict[str, Any]]:
-    data = [
+def _data_mounts(workload: Workload, number: int) -> list[dict[str, Any]]:
+    return [
         {"type": "volume", "source": _key_of(workload, volume, number), "target": volume.path}
         for volume in workload.volumes
     ]
-    files = [
-        {"type": "bind", "source": mount.source, "target": mount.target, "read_only": True} for mount in workload.config
-    ]
-    return [*data, *files]
+
+
+def _config_mounts(workload: Workload, one: Instance | None) -> list[dict[str, Any]]:
+    """The rendered files of a container; None: of a job, which has them as they were rendered."""
+    live = live_of(workload, one) if one is not None else None
+    places = [(m.source, m.target) for m in workload.config]
+    if live is not None:
+        places = [(m.place, m.target) for m in live.mounts]
+    return [{"type": "bind", "source": source, "target": target, "read_only": True} for source, target in places]
 
 
 def _key_of(workload: Workload, volume: Volume, number: int) -> str:

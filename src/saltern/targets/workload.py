@@ -24,6 +24,8 @@ class ConfigMount:
 
     source: str
     target: str
+    digest: str = ""
+    """Names what is there, owners and modes included."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Workload:
     replicas: int = 1
     generation: int = 1
     """Counts the fresh instances that took the place of older ones, volumes with data included."""
+    live: str = ""
+    """Folder on this machine for the configuration of processes that take over what changed; see :mod:`.live`."""
     balancer: Balancer | None = None
     """How it is told which servers get connections, where it is a balancer; no part of its containers."""
     connects: tuple[Connection, ...] = ()

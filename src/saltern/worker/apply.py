@@ -31,7 +31,7 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"ok": all(result["ok"] for result in results), "results": results}
     if wanted:
         after = collect.snapshot(wanted.get("root", "/"), exclude=apart)
-        answer |= collect.changes(before, after, wanted["out"])
+        answer |= collect.changes(before, after, wanted["out"], wanted.get("whole") or ())
     if "inspect" in request:
         answer["units"] = {name: unit.inspect(name) for name in request["inspect"] or ()}
         answer |= {name: unit.text(f"/etc/{name}") for name in ("passwd", "group")}

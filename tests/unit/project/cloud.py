@@ -2,7 +2,8 @@
 
 Each node renders ``/etc/NAME.conf`` from its parameter ``conf``, a line per key. Its parameter ``image`` is the key of
 its image, ``image_name`` an image that it shares with others, ``version`` the version of its package. It has one check,
-and needs what its parameter ``needs`` lists.
+and needs what its parameter ``needs`` lists. With ``reloads`` its file is in ``/etc/NAME.d``, and its process takes
+that over while it runs; ``fixed`` is then the text of another file, ``/etc/NAME.fixed``.
 """
 
 from __future__ import annotations
@@ -101,7 +102,16 @@ class World:
 
     def node(self, name: str, *, replicas: int = 1, **parameters: Any) -> World:
         """Write a node; each parameter is a line of its own."""
-        known = {"conf": {}, "image": "k1", "needs": [], "version": "1.0", "image_name": "", **parameters}
+        known = {
+            "conf": {},
+            "image": "k1",
+            "needs": [],
+            "version": "1.0",
+            "image_name": "",
+            "reloads": False,
+            "fixed": "",
+            **parameters,
+        }
         raw = {"applications": ["web"], "parameters": {**known, "saltern": {"replicas": replicas}}}
         write_tree(self.root, {f"nodes/{name}.yml": yaml.safe_dump(raw, sort_keys=False)})
         written = {path.stem: yaml.safe_load(path.read_text())["parameters"] for path in self.root.glob("nodes/*")}
@@ -132,7 +142,7 @@ def render(project: Project) -> Rendered:
         name = one.member.name
         done = _configured(project, replace(one, metadata=replace(one.metadata, checks=(_check(name),))))
         configured.append(done)
-        workloads.append(_workload(done))
+        workloads.append(_workload(done, str(project.state / "live")))
     cloud = Cloud(project.cloud, tuple(workloads))
     data = compose.project(cloud, "podman")
     return Rendered(cloud, data, project.state / COMPOSE_FILE, tuple(configured), Revealer(project))
@@ -144,33 +154,42 @@ def _check(name: str) -> Check:
 
 def _configured(project: Project, one: Compiled) -> Configured:
     member, parameters = one.member, one.member.parameters
-    path = f"/etc/{member.name}.conf"
+    name = member.name
+    path = f"/etc/{name}.d/{name}.conf" if parameters["reloads"] else f"/etc/{name}.conf"
     text = "".join(f"{key} = {value}\n" for key, value in parameters["conf"].items())
     folder = project.state / "config" / member.name
-    tree = digest(text)[:20]
+    tree = digest(text, parameters["fixed"])[:20]
     write_atomically(folder / tree / path.lstrip("/"), text.encode())
+    write_atomically(folder / tree / f"etc/{name}.fixed", parameters["fixed"].encode())
     file = ChangedFile(path, "file", "0644", 0, 0, hashlib.sha256(text.encode()).hexdigest())
     result = ApplyResult(ok=True, results=(), files=(file,))
     answer = {MASKED: masked_texts(folder / tree, result, member)}
     write_atomically(folder / f"{tree}{ANSWER}", canonical(answer).encode())
-    name = parameters["image_name"] or member.name
-    tag = f"localhost/lab/{name}:{parameters['image']}"
-    imaged = Imaged(one, Built(name, tag, parameters["image"], "id", Action.BUILD))
-    mount = ConfigMount(f"{folder / tree}{path}", path)
-    return Configured(imaged, (mount,), tree, (file,), {}, Accounts({}, {}))
+    image = parameters["image_name"] or name
+    tag = f"localhost/lab/{image}:{parameters['image']}"
+    imaged = Imaged(one, Built(image, tag, parameters["image"], "id", Action.BUILD))
+    seen = {path.rpartition("/")[0]: text, f"/etc/{name}.fixed": parameters["fixed"]}
+    seen = seen if parameters["reloads"] else {path: text}
+    mounts = tuple(ConfigMount(f"{folder / tree}{where}", where, digest(what)) for where, what in seen.items())
+    return Configured(imaged, mounts, tree, (file,), {}, Accounts({}, {}))
 
 
-def _workload(done: Configured) -> Workload:
+def _workload(done: Configured, live: str) -> Workload:
     member = done.imaged.compiled.member
+    name = member.name
     probe = {"kind": "exec", "command": ["ready"], "timeout": 1}
+    process: dict[str, Any] = {"name": name, "command": [name], "probe": probe}
+    if member.parameters["reloads"]:
+        folders, check = [f"/etc/{name}.d"], ["check", f"{name} config"]
+        process["reload"] = {"folders": folders, "check": check, "command": ["reload"]}
     made = workload(
         {
             "name": member.name,
             "node": member.node.name,
             "image": done.imaged.image.tag,
-            "processes": [{"name": member.name, "command": [member.name], "probe": probe}],
+            "processes": [process],
             "needs": member.parameters["needs"],
             "replicas": member.settings.replicas,
         }
     )
-    return replace(made, config=done.mounts, checks=(_check(member.name),))
+    return replace(made, config=done.mounts, live=live, checks=(_check(name),))

@@ -327,3 +327,15 @@ def test_jobs_run_once_beside_the_first_replica_when_all_are_ready(api: Workload
 def test_a_balancer_is_no_part_of_its_container(api: Workload) -> None:
     balancer = Balancer({"api-1": ("api/api-1",)}, ("drain",), ("idle",), ("enable",), ("ready",))
     assert services(replace(api, balancer=balancer)) == services(api)
+
+
+def test_what_a_process_can_take_over_is_no_part_of_its_container() -> None:
+    lb = read_cloud(GOLDEN / "reload").workloads[0]
+    folder, file = lb.config
+    before = hashes(lb)
+    changed = hashes(replace(lb, config=(replace(folder, source="/c1/etc/haproxy", digest="d1"), file)))
+    assert (changed["lb-haproxy"], changed["lb-agent"] != before["lb-agent"]) == (before["lb-haproxy"], True)
+    moved = hashes(replace(lb, config=(folder, replace(file, source="/c1/usr/bin/reload"))))
+    assert (moved["lb-haproxy"], moved["lb-agent"] != before["lb-agent"]) == (before["lb-haproxy"], True)
+    other = hashes(replace(lb, config=(folder, replace(file, digest="e1"))))
+    assert other["lb-haproxy"] != before["lb-haproxy"], "it is in no folder that may change"

@@ -187,6 +187,20 @@ def test_collect(formula: Formula, tmp_path: Path) -> None:
     assert Path(f"{out}{top}/link").readlink() == Path("kept")
 
 
+def test_folders_that_are_wanted_whole(formula: Formula, tmp_path: Path) -> None:
+    top, out = tmp_path / "top", tmp_path / "out"
+    for name in ("some/old", "some/deep/old", "other/old"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(name)
+    text = f"{top}/some/new:\n  file.managed:\n  - contents: x\n{top}/other/new:\n  file.managed:\n  - contents: x\n"
+    chunks = [dict(chunk.raw) for chunk in formula.sls(text).chunks]
+    wanted = {"out": str(out), "root": str(top), "whole": [f"{top}/some", f"{top}/missing"]}
+    result = ApplyResult.of(formula.worker._ask(formula.context, {"op": "apply", "chunks": chunks, "collect": wanted}))
+    assert result.folders == (f"{top}/some",)
+    copied = [str(path.relative_to(f"{out}{top}")) for path in Path(f"{out}{top}").rglob("*") if path.is_file()]
+    assert sorted(copied) == ["other/new", "some/deep/old", "some/new", "some/old"]
+
+
 def test_formulas_that_are_edited_meanwhile_are_no_configuration(formula: Formula, tmp_path: Path) -> None:
     out = tmp_path / "out"
     edit = f"edit:\n  cmd.run:\n  - name: date >> {formula.root}/README.md\n"
