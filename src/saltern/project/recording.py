@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from saltern.base.errors import Problem, UsageError
 from saltern.base.store import write_atomically
@@ -19,7 +17,7 @@ from saltern.project.context import Project
 from saltern.project.rendering import Rendered
 from saltern.project.revision import describe_revision
 from saltern.rollout.rollouts import Outcome, Past, history
-from saltern.targets.compose import LABEL_HASH, LABEL_ROLE, LABEL_WORKLOAD, container_name
+from saltern.targets.compose import LABEL_HASH, LABEL_ROLE, LABEL_WORKLOAD, container_name, data_volumes
 from saltern.targets.workload import Workload
 
 KEPT = 20
@@ -30,14 +28,15 @@ def revision_of(project: Project, rendered: Rendered) -> Revision:
     """What was rendered, with a snapshot of what it was rendered from."""
     lock = project.read_packages()
     workloads = {
-        workload.name: _record(workload, one, lock, rendered.compose["services"])
+        workload.name: _record(rendered, workload, one, lock)
         for workload, one in zip(rendered.cloud.workloads, rendered.configured, strict=True)
     }
     formulas = {formula.name: formula.fingerprint() for formula in project.formulas}
     return Revision(workloads, formulas, describe_revision(project)[1], snapshot.take(project))
 
 
-def _record(workload: Workload, one: Configured, lock: PackageLock, services: Mapping[str, Any]) -> WorkloadRecord:
+def _record(rendered: Rendered, workload: Workload, one: Configured, lock: PackageLock) -> WorkloadRecord:
+    services = rendered.compose["services"]
     base = one.imaged.compiled.site.base.name
     return WorkloadRecord(
         name=workload.name,
@@ -49,6 +48,7 @@ def _record(workload: Workload, one: Configured, lock: PackageLock, services: Ma
         files={file.path: FileRecord(file.sha256, file.mode, f"{file.uid}:{file.gid}") for file in one.rendered},
         services={i.service: services[i.service]["labels"][LABEL_HASH] for i in workload.instances()},
         jobs={workload.job_name(job): job.chunks for job in workload.jobs},
+        volumes=tuple(sorted(data_volumes(rendered.cloud.name, workload))),
         data_plane=one.imaged.compiled.metadata.data_plane,
     )
 
@@ -112,6 +112,16 @@ def last_good(project: Project) -> Revision | None:
     """The revision that the newest rollout which ended well has brought."""
     name = next((past.target for past in rollouts(project) if past.outcome is Outcome.DONE), "")
     return load(project, name) if name else None
+
+
+def expected(project: Project) -> dict[str, WorkloadRecord]:
+    """Services that should run → what they were made from: the last good revision's that the newest rollout keeps."""
+    good, pasts = last_good(project), rollouts(project)
+    newest = load(project, pasts[0].target) if pasts else None
+    if good is None or newest is None:
+        return {}
+    kept = {service for record in newest.workloads.values() for service in record.services}
+    return {s: record for record in good.workloads.values() for s in record.services if s in kept}
 
 
 def as_if_running(cloud: str, old: Revision, new: Revision) -> Running:

@@ -9,18 +9,24 @@ from collections.abc import Collection
 
 from saltern.base.store import canonical, digest
 from saltern.images.engine import Container
+from saltern.plan.revision import Revision
 from saltern.plan.steps import Act, Running, Steps, plan_up
 from saltern.project.configuring import ANSWER
 from saltern.project.context import Project
 from saltern.project.rendering import Rendered
 from saltern.rollout.journal import Journal, lost
 from saltern.targets.compose import LABEL_CLOUD, LABEL_HASH, LABEL_PUBLISH, LABEL_ROLE, container_name, data_volumes
-from saltern.targets.workload import Workload
+from saltern.targets.workload import Cloud, Workload
 
 
 def containers(project: Project) -> tuple[Container, ...]:
     """All containers of the cloud, by name."""
     return project.engine.containers(f"{LABEL_CLOUD}={project.cloud}")
+
+
+def volumes(project: Project) -> frozenset[str]:
+    """The names of all volumes of the cloud."""
+    return frozenset(project.engine.volumes(f"{LABEL_CLOUD}={project.cloud}"))
 
 
 def processes(there: Collection[Container]) -> dict[str, str]:
@@ -42,12 +48,26 @@ def journal_of(project: Project) -> Journal:
 def running_now(project: Project, rendered: Rendered, journal: Journal) -> Running:
     """What is there; done jobs of a workload whose data is gone, or goes with its container, do not count."""
     there = containers(project)
-    present = project.engine.volumes(f"{LABEL_CLOUD}={project.cloud}") if journal.done else ()
+    present = volumes(project)
     cloud = rendered.cloud
     expected = {w.name: set(data_volumes(cloud.name, w)) for w in cloud.workloads}
     gone = lost(cloud, expected, present, _forgetful(rendered, Running(there, journal.done)))
-    done = {name for name, workload in _jobs(rendered) if workload.name not in gone and name in journal.done}
-    return Running(there, frozenset(done))
+    jobs = [(name, workload.name) for name, workload in _jobs(rendered) if name in journal.done]
+    done = frozenset(name for name, workload in jobs if workload not in gone)
+    return Running(there, done, {name: gone[workload] for name, workload in jobs if workload in gone}, present)
+
+
+def lost_data(old: Revision | None, cloud: Cloud, running: Running) -> dict[str, tuple[str, ...]]:
+    """Workloads of which volumes with data are gone that ``old``, which ran well, had → their names.
+
+    None are where neither a container nor a done job is left: then the cloud was taken away with its data.
+    """
+    if old is None or not (running.containers or running.done or running.again):
+        return {}
+    had = {w.name: old.workloads[w.name].volumes for w in cloud.workloads if w.name in old.workloads}
+    wanted = {w.name: data_volumes(cloud.name, w) for w in cloud.workloads}
+    gone = {name: tuple(v for v in names if v in wanted[name] - running.volumes) for name, names in had.items()}
+    return {name: names for name, names in gone.items() if names}
 
 
 def _forgetful(rendered: Rendered, running: Running) -> frozenset[str]:
