@@ -11,8 +11,11 @@ import pytest
 
 from saltern.images.engine import Container
 from saltern.plan.steps import Act, Running, Step, Steps
-from saltern.project.world import fingerprint, is_free, leaving, processes, published
+from saltern.project.world import fingerprint, is_free, leaving, lost_data, processes, published
 from saltern.targets.compose import LABEL_HASH, LABEL_PUBLISH, LABEL_ROLE
+from saltern.targets.workload import Cloud
+from tests.unit.plan.revisions import record, revision
+from tests.unit.targets.clouds import workload
 
 
 def container(name: str, **more: Any) -> Container:
@@ -43,6 +46,38 @@ def test_another_world_has_another_fingerprint(other: Running) -> None:
 def test_what_does_not_matter_for_a_plan() -> None:
     other = replace(WEB, started_at="later", address="10.0.0.9", image="tag", labels={**WEB.labels, "x": "y"})
     assert fingerprint(Running((container("lab-db"), other), WORLD.done)) == fingerprint(WORLD)
+
+
+CLOUD = Cloud(
+    "lab",
+    (
+        workload({"name": "db", "processes": [], "volumes": [{"name": "data", "path": "/d"}]}),
+        workload({"name": "web", "processes": [], "volumes": [{"name": "run", "path": "/r", "kind": "runtime"}]}),
+    ),
+)
+OLD = revision(record("db", volumes=("lab-db-data", "lab-db-of-before")), record("other", volumes=("lab-other-data",)))
+
+
+@pytest.mark.parametrize(
+    ("running", "expected"),
+    [
+        (Running((WEB,), frozenset()), {"db": ("lab-db-data",)}),
+        (Running((), frozenset({"lab-db-after-1"})), {"db": ("lab-db-data",)}),
+        (Running((), frozenset(), {"lab-db-after-1": "gone"}), {"db": ("lab-db-data",)}),
+        (Running((WEB,), frozenset(), volumes=frozenset({"lab-db-data"})), {}),
+        (Running((), frozenset()), {}),
+    ],
+    ids=[
+        "a container is left",
+        "a done job is left",
+        "a job that counts no more is left",
+        "it is there",
+        "all is gone",
+    ],
+)
+def test_lost_data(running: Running, expected: dict[str, tuple[str, ...]]) -> None:
+    assert lost_data(OLD, CLOUD, running) == expected
+    assert lost_data(None, CLOUD, running) == {}
 
 
 def test_processes_are_no_jobs() -> None:
