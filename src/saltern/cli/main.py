@@ -107,7 +107,7 @@ def verify_command(caller: Caller, nodes: tuple[str, ...]) -> None:
 @common_options
 def down_command(caller: Caller, volumes: bool) -> None:
     """Stop and remove the cloud's containers and network; its data stays unless --volumes is given."""
-    report.taken_down(caller, running.down(caller.project(), volumes=volumes))
+    report.taken_down(caller, running.down(caller.project(), data=volumes))
 
 
 @cli.command("logs", epilog=examples("saltern logs keystone", "saltern logs keystone --tail 100"))

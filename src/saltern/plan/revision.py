@@ -39,6 +39,8 @@ class WorkloadRecord:
     """Service → hash of everything that defines its container, and of what its process can take over."""
     jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Service of a job → what it does, a line per chunk."""
+    volumes: tuple[str, ...] = ()
+    """The names in the engine of the volumes with its data."""
     data_plane: bool = False
     """Whether guests' traffic goes through it."""
 
@@ -52,7 +54,7 @@ class WorkloadRecord:
         """From JSON types."""
         files = {path: FileRecord(**about) for path, about in raw["files"].items()}
         jobs = {name: tuple(lines) for name, lines in raw["jobs"].items()}
-        return cls(**{**raw, "files": files, "jobs": jobs})
+        return cls(**{**raw, "files": files, "jobs": jobs, "volumes": tuple(raw.get("volumes", ()))})
 
 
 @dataclass(frozen=True)

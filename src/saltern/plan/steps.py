@@ -134,6 +134,10 @@ class Running:
 
     containers: tuple[Container, ...]
     done: frozenset[str]
+    again: Mapping[str, str] = field(default_factory=dict)
+    """Container names of jobs that were done and count no more → why."""
+    volumes: frozenset[str] = frozenset()
+    """The names of the cloud's volumes."""
     taken: Mapping[str, Taken] = field(default_factory=dict)
     """By container, of those whose process takes over changed configuration, as far as it is known."""
 
@@ -161,6 +165,8 @@ class Wants:
     last: tuple[Step, ...] = ()
     """When everything else is done and checked, one after the other; their workloads are checked once more."""
     around: Mapping[str, Around] = field(default_factory=dict)
+    owed: Collection[str] = ()
+    """Workloads whose checks are still to be made: a rollout changed them and did not come that far."""
 
 
 def plan_up(cloud: Cloud, rendered: Mapping[str, Any], running: Running, wants: Wants = Wants()) -> Steps:
@@ -253,13 +259,20 @@ def _last_checks(cloud: Cloud, chains: Mapping[str, Sequence[Step]], wants: Want
     changed = {name for name, chain in chains.items() if any(s.act is not Act.WAIT for s in chain)}
     checked = {name for name, chain in chains.items() if any(s.act is Act.VERIFY for s in chain)}
     touched = _reached(cloud, changed)
+    wanted = {name for name in touched if name not in checked or name not in changed} | ({*wants.owed} - checked)
     steps = [
-        _check(w.name, "it is new" if w.name in changed else "what it needs changed")
+        _check(w.name, _why_checked(w.name, changed, touched))
         for wave in cloud.ordered()
         for w in wave
-        if w.name in touched and w.name in wants.verified and (w.name not in checked or w.name in touched - changed)
+        if w.name in wanted and w.name in wants.verified
     ]
     return (tuple(steps),) if steps else ()
+
+
+def _why_checked(name: str, changed: Collection[str], touched: Collection[str]) -> str:
+    if name in changed:
+        return "it is new"
+    return "what it needs changed" if name in touched else "an earlier rollout did not come that far"
 
 
 def _reached(cloud: Cloud, changed: Collection[str]) -> set[str]:
@@ -279,7 +292,9 @@ def _own_steps(cloud: str, workload: Workload, services: Mapping[str, Any], runn
             names = [workload.job_name(job) for job in workload.jobs if job.when == when]
             todo = [name for name in names if container_name(cloud, name) not in running.done]
             for name in todo:
-                step = Step(Act.JOB, workload.name, name, container_name(cloud, name), "what it does is new or changed")
+                container = container_name(cloud, name)
+                reason = running.again.get(container, "what it does is new or changed")
+                step = Step(Act.JOB, workload.name, name, container, reason)
                 steps.append(_job_step(replace(step, undo=Undo.STAYS), known.get(step.container)))
     return steps
 

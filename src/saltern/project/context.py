@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -12,7 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any
 
-from saltern.base.errors import LockedError, ModelError, Place, Problem, UsageError
+from saltern.base.errors import LockedError, ModelError, Place, Problem, RolloutError, UsageError
 from saltern.base.events import Emit, silent
 from saltern.base.process import LocalRunner, Runner
 from saltern.base.store import Store
@@ -37,6 +38,8 @@ from saltern.secrets.safe import Safe
 
 LOCK_SECONDS = 0.2
 """How long a lock that another process holds is waited for."""
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What writing fails with on a disk that is full or read-only."""
 HIDDEN_LENGTH = 4
 """Shorter values of secrets are not looked for in texts: half of each would be hidden."""
 
@@ -286,11 +289,17 @@ class Project:
             return True
         return False
 
+    def _lock_file(self) -> IO[str]:
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return (self.state / "lock").open("a+")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Exclude other saltern processes from changing this cloud; raises LockedError when one is at work."""
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self.state / "lock").open("a+") as file:
+        """Exclude other saltern processes from changing this cloud; raises LockedError when one is at work.
+
+        A disk that is full meanwhile is a RolloutError.
+        """
+        with _written(self.state), self._lock_file() as file:
             if not _taken(file):
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
@@ -323,6 +332,23 @@ class Project:
             finally:
                 if not lease.lost.is_set():
                     self.mirror.push()
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Explain that nothing can be written: no defect, but the disk of the state, the cache or the model."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise RolloutError(
+            Problem(
+                f"{error.filename or folder} cannot be written: {error.strerror}",
+                details="what was done before stands",
+                resolution="make room there, and run the same command again: it goes on from what is there",
+            )
+        ) from error
 
 
 def _taken(file: IO[str]) -> bool:

@@ -28,8 +28,9 @@ from saltern.project.differing import values_between
 from saltern.project.proving import Prover
 from saltern.project.rendering import Rendered, ledger_of, render_locked, renewed
 from saltern.project.upgrading import Upgrades, upgrades_of
-from saltern.project.world import fingerprint, journal_of, processes, running_now
+from saltern.project.world import fingerprint, journal_of, lost_data, processes, running_now
 from saltern.rollout.ledger import Ledger
+from saltern.rollout.rollouts import unproven
 from saltern.targets.compose import LABEL_GENERATION, LABEL_WORKLOAD
 from saltern.targets.workload import Cloud
 
@@ -92,11 +93,14 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
         running = running_now(project, rendered, journal_of(project))
     revision = recording.revision_of(project, rendered)
     prover = Prover(project, rendered)
-    wants = Wants(prover.verified if asked.verify else (), upgrades.first, upgrades.last, upgrades.around)
+    verified = prover.verified if asked.verify else ()
+    owed = unproven(recording.rollouts(project))
+    wants = Wants(verified, upgrades.first, upgrades.last, upgrades.around, owed)
     steps = plan_up(rendered.cloud, rendered.compose, running, wants)
     base = _base(known, records)
     changes = changes_between(project, base, records, revision, rendered)
     there = {c.labels.get(LABEL_WORKLOAD, "") for c in running.containers}
+    wanted = {w.name: rendered.data_of(w).values() for w in rendered.cloud.workloads}
     made = Plan(
         cloud=project.cloud,
         old=base.id if base and there else "",
@@ -105,9 +109,17 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
         impacts=impacts_of(revision, steps, there, changes),
         steps=steps,
         world=fingerprint(running),
-        notes=upgrades.notes,
+        notes=(*_lost_notes(lost_data(recording.last_good(project), wanted, running)), *upgrades.notes),
     )
     return Planned(made, rendered, revision, running, prover, upgrades, ledger)
+
+
+def _lost_notes(lost: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    for name, volumes in lost.items():
+        yield (
+            f"{name}: its data is gone: there is no volume {', '.join(volumes)}; its jobs make what they can anew, "
+            "`saltern restore` brings back what a backup holds"
+        )
 
 
 def _render_again(project: Project, old: Revision) -> None:

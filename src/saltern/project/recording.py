@@ -31,14 +31,15 @@ def revision_of(project: Project, rendered: Rendered) -> Revision:
     """What was rendered, with a snapshot of what it was rendered from."""
     lock = project.read_packages()
     workloads = {
-        workload.name: _record(workload, one, lock, rendered.compose["services"])
+        workload.name: _record(rendered, workload, one, lock)
         for workload, one in zip(rendered.cloud.workloads, rendered.configured, strict=True)
     }
     formulas = {formula.name: formula.fingerprint() for formula in project.formulas}
     return Revision(workloads, formulas, describe_revision(project)[1], snapshot.take(project))
 
 
-def _record(workload: Workload, one: Configured, lock: PackageLock, services: Mapping[str, Any]) -> WorkloadRecord:
+def _record(rendered: Rendered, workload: Workload, one: Configured, lock: PackageLock) -> WorkloadRecord:
+    services = rendered.compose["services"]
     base = one.imaged.compiled.site.base.name
     return WorkloadRecord(
         name=workload.name,
@@ -50,6 +51,7 @@ def _record(workload: Workload, one: Configured, lock: PackageLock, services: Ma
         files={file.path: FileRecord(file.sha256, file.mode, f"{file.uid}:{file.gid}") for file in one.rendered},
         services={i.service: _identity(workload, i, services) for i in workload.instances()},
         jobs={workload.job_name(job): job.chunks for job in workload.jobs},
+        volumes=tuple(sorted(rendered.data_of(workload).values())),
         data_plane=one.imaged.compiled.metadata.data_plane,
     )
 
@@ -120,6 +122,16 @@ def last_good(project: Project) -> Revision | None:
     return load(project, name) if name else None
 
 
+def expected(project: Project) -> dict[str, WorkloadRecord]:
+    """Services that should run → what they were made from: the last good revision's that the newest rollout keeps."""
+    good, pasts = last_good(project), rollouts(project)
+    newest = load(project, pasts[0].target) if pasts else None
+    if good is None or newest is None:
+        return {}
+    kept = {service for record in newest.workloads.values() for service in record.services}
+    return {s: record for record in good.workloads.values() for s in record.services if s in kept}
+
+
 def as_if_running(cloud: str, old: Revision, new: Revision) -> Running:
     """A world in which every container of ``old`` runs and all its jobs are done."""
     there: list[Container] = []
@@ -131,7 +143,7 @@ def as_if_running(cloud: str, old: Revision, new: Revision) -> Running:
             there.append(Container("", name, record.image, "running", 0, labels))
             taken |= {name: Taken(content)} if content else {}
     both = {job for r in old.workloads.values() for job in r.jobs} & {j for r in new.workloads.values() for j in r.jobs}
-    return Running(tuple(there), frozenset(container_name(cloud, job) for job in both), taken)
+    return Running(tuple(there), frozenset(container_name(cloud, job) for job in both), taken=taken)
 
 
 def forget(project: Project) -> None:

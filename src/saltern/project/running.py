@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from saltern.project.proving import Proof, Prover, prove_all
 from saltern.project.rendering import ledger_of, render_locked
 from saltern.project.restoring import forget_restore
 from saltern.project.secrets import hidden
-from saltern.project.world import containers, journal_of
+from saltern.project.world import containers, journal_of, volumes
 from saltern.rollout.kubernetes.prune import prune
 from saltern.rollout.probe import try_probe
 from saltern.rollout.rollouts import Past
@@ -64,7 +64,23 @@ class Status:
 def status(project: Project) -> Status:
     """All processes of the cloud, each probed once, and what the newest rollout came to."""
     pasts = recording.rollouts(project, at_work=project.is_locked())
-    return Status(status_of(project), pasts[0] if pasts else None)
+    lines = status_of(project)
+    missing = _missing(project, {line.service for line in lines}) if lines else ()
+    return Status(tuple(sorted((*lines, *missing), key=lambda one: one.service)), pasts[0] if pasts else None)
+
+
+def _missing(project: Project, there: Collection[str]) -> Iterator[Line]:
+    """The processes of the revision that was reached last whose containers are gone, and with them perhaps their data.
+
+    While a newer one is on its way, only what that has as well.
+    """
+    present = volumes(project)
+    for service, record in recording.expected(project).items():
+        if service not in there:
+            gone = [name for name in record.volumes if name not in present]
+            data = f", and its data: there is no volume {', '.join(gone)}" if gone else ""
+            why = f"its container is gone{data}"
+            yield Line(service, record.name, "missing", ready=False, why=why, image=record.image, addresses=())
 
 
 def status_of(project: Project) -> tuple[Line, ...]:
@@ -119,8 +135,8 @@ def logs(project: Project, service: str, tail: int) -> str:
     return project.runtime.logs(name, tail=tail)
 
 
-def down(project: Project, *, volumes: bool = False) -> Down:
-    """Remove the cloud's containers and network, with ``volumes`` its data and all of its state here too."""
+def down(project: Project, *, data: bool = False) -> Down:
+    """Remove the cloud's containers and network, with ``data`` its volumes and all of its state here too."""
     runtime = project.runtime
     with project.locked():
         project.sweep()
@@ -131,9 +147,9 @@ def down(project: Project, *, volumes: bool = False) -> Down:
             prune(project.cluster, ())
         networks = runtime.networks(label)
         runtime.remove_networks(networks)
-        gone = runtime.volumes(label) if volumes else ()
+        gone = runtime.volumes(label) if data else ()
         runtime.remove_volumes(gone)
-        if volumes:
+        if data:
             journal_of(project).keep(())
             ledger_of(project).clear()
             for kind in ("config", "jobs", "images", "live"):

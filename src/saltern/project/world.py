@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 from saltern.base.store import canonical, digest
 from saltern.images.engine import Container
+from saltern.plan.revision import Revision
 from saltern.plan.steps import Act, Running, Steps, Taken, plan_up
 from saltern.project.configuring import ANSWER
 from saltern.project.context import Project
@@ -30,6 +31,11 @@ from saltern.targets.workload import Workload
 def containers(project: Project) -> tuple[Container, ...]:
     """All containers of the cloud, by name."""
     return project.runtime.containers(f"{LABEL_CLOUD}={project.cloud}")
+
+
+def volumes(project: Project) -> frozenset[str]:
+    """The names of all volumes of the cloud."""
+    return frozenset(project.runtime.volumes(f"{LABEL_CLOUD}={project.cloud}"))
 
 
 def processes(there: Collection[Container], taken: Mapping[str, Taken]) -> dict[str, str]:
@@ -66,13 +72,32 @@ def journal_of(project: Project) -> Journal:
 def running_now(project: Project, rendered: Rendered, journal: Journal) -> Running:
     """What is there; done jobs of a workload whose data is gone, or goes with its container, do not count."""
     there = containers(project)
-    present = project.runtime.volumes(f"{LABEL_CLOUD}={project.cloud}") if journal.done else ()
+    present = volumes(project)
     cloud = rendered.cloud
     expected = {w.name: set(rendered.data_of(w).values()) for w in cloud.workloads}
     taken = taken_now(project, there)
-    gone = lost(cloud, expected, present, _forgetful(rendered, Running(there, journal.done, taken)))
-    done = {name for name, workload in _jobs(rendered) if workload.name not in gone and name in journal.done}
-    return Running(there, frozenset(done), taken)
+    gone = lost(cloud, expected, present, _forgetful(rendered, Running(there, journal.done, taken=taken)))
+    jobs = [(name, workload.name) for name, workload in _jobs(rendered) if name in journal.done]
+    done = frozenset(name for name, workload in jobs if workload not in gone)
+    again = {name: gone[workload] for name, workload in jobs if workload in gone}
+    return Running(there, done, again, present, taken)
+
+
+def lost_data(
+    old: Revision | None, wanted: Mapping[str, Collection[str]], running: Running
+) -> dict[str, tuple[str, ...]]:
+    """Workloads of which volumes with data are gone that ``old``, which ran well, had → their names.
+
+    ``wanted`` are the names that they have by workload. None are where neither a container nor a done job is left: then
+    the cloud was taken away with its data.
+    """
+    if old is None or not (running.containers or running.done or running.again):
+        return {}
+    had = {name: old.workloads[name].volumes for name in wanted if name in old.workloads}
+    gone = {
+        name: tuple(v for v in names if v in wanted[name] and v not in running.volumes) for name, names in had.items()
+    }
+    return {name: names for name, names in gone.items() if names}
 
 
 def _forgetful(rendered: Rendered, running: Running) -> frozenset[str]:

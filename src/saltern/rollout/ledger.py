@@ -15,6 +15,7 @@ from typing import Any
 
 from saltern.base.errors import Problem, RolloutError
 from saltern.base.store import write_atomically
+from saltern.rollout.rollouts import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Upgrading:
 
 
 class Ledger:
-    """The file; every change is on disk when the method returns. Raises RolloutError when it cannot be read."""
+    """The file; every change is on disk when the method returns. Raises RolloutError when that cannot be done."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -74,7 +75,8 @@ class Ledger:
 
     def _write(self) -> None:
         raw = {"upgrades": {k: asdict(v) for k, v in self._upgrades.items()}, "generations": self._generations}
-        write_atomically(self._path, json.dumps(raw, indent=1, sort_keys=True).encode() + b"\n")
+        with told(self._path.parent):
+            write_atomically(self._path, json.dumps(raw, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

@@ -11,9 +11,10 @@ import pytest
 
 from saltern.images.engine import Container
 from saltern.plan.steps import Act, Running, Step, Steps, Taken
-from saltern.project.world import fingerprint, is_free, leaving, processes, published
+from saltern.project.world import fingerprint, is_free, leaving, lost_data, processes, published
 from saltern.targets.compose import LABEL_HASH, LABEL_PUBLISH, LABEL_ROLE
 from saltern.targets.live import parted
+from tests.unit.plan.revisions import record, revision
 
 
 def container(name: str, **more: Any) -> Container:
@@ -34,7 +35,7 @@ WORLD = Running((container("lab-db"), WEB), frozenset({"lab-db-before-1"}))
         Running((container("lab-db"), replace(WEB, name="lab-web-1")), WORLD.done),
         Running((container("lab-db"),), WORLD.done),
         Running(WORLD.containers, frozenset()),
-        Running(WORLD.containers, WORLD.done, {"lab-web": Taken("c1")}),
+        Running(WORLD.containers, WORLD.done, taken={"lab-web": Taken("c1")}),
     ],
     ids=["state", "another container", "made from something else", "name", "gone", "a job", "configuration"],
 )
@@ -45,6 +46,32 @@ def test_another_world_has_another_fingerprint(other: Running) -> None:
 def test_what_does_not_matter_for_a_plan() -> None:
     other = replace(WEB, started_at="later", address="10.0.0.9", image="tag", labels={**WEB.labels, "x": "y"})
     assert fingerprint(Running((container("lab-db"), other), WORLD.done)) == fingerprint(WORLD)
+
+
+WANTED: dict[str, set[str]] = {"db": {"lab-db-data"}, "web": set()}
+OLD = revision(record("db", volumes=("lab-db-data", "lab-db-of-before")), record("other", volumes=("lab-other-data",)))
+
+
+@pytest.mark.parametrize(
+    ("running", "expected"),
+    [
+        (Running((WEB,), frozenset()), {"db": ("lab-db-data",)}),
+        (Running((), frozenset({"lab-db-after-1"})), {"db": ("lab-db-data",)}),
+        (Running((), frozenset(), {"lab-db-after-1": "gone"}), {"db": ("lab-db-data",)}),
+        (Running((WEB,), frozenset(), volumes=frozenset({"lab-db-data"})), {}),
+        (Running((), frozenset()), {}),
+    ],
+    ids=[
+        "a container is left",
+        "a done job is left",
+        "a job that counts no more is left",
+        "it is there",
+        "all is gone",
+    ],
+)
+def test_lost_data(running: Running, expected: dict[str, tuple[str, ...]]) -> None:
+    assert lost_data(OLD, WANTED, running) == expected
+    assert lost_data(None, WANTED, running) == {}
 
 
 def test_processes_are_no_jobs() -> None:
