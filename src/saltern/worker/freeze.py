@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import compat, explain, node
+from . import compat, explain, node, warm
 from .problem import Problem, Problems
 
 EXACT = "__exact__"
@@ -28,8 +28,9 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     import salt.state
 
     target = node.of(request)
-    high_state = salt.state.HighState(target.options)
-    return Freezer(target, high_state.state).freeze([dict(chunk) for chunk in request["chunks"]])
+    with warm.loaders():
+        high_state = salt.state.HighState(target.options)
+        return Freezer(target, high_state.state).freeze([dict(chunk) for chunk in request["chunks"]])
 
 
 class Freezer:

@@ -40,7 +40,7 @@ def prepare() -> Any:
     import salt.utils.secret
     import salt.version
 
-    from . import compat, files
+    from . import compat, files, warm
 
     logging.disable(logging.CRITICAL)  # Salt's log may show pillar; what went wrong is in the answers
     work = tempfile.mkdtemp(prefix="saltern-worker-")
@@ -80,6 +80,7 @@ def prepare() -> Any:
     Path(work, "cache").mkdir()
     files.install()
     compat.install()
+    warm.install()
     salt.utils.secret.mask_pillar.set(False)  # states get real values; nothing here prints a pillar
     salt.loader.grains = lambda opts, *_args, **_kwargs: opts["grains"]
     salt.state.State._gather_pillar = lambda self: self.opts["pillar"]
