@@ -120,7 +120,7 @@ def prepare(folder: Path) -> None:
 def one(folder: Path, *, profile: bool) -> None:
     """One plan in this process; prints how many steps it has."""
     project = opened(folder)
-    with cProfile.Profile() if profile else tempfile.TemporaryDirectory() as profiler:
+    with cProfile.Profile(time.process_time) if profile else tempfile.TemporaryDirectory() as profiler:
         plan = planning.plan(project)
     if profile:
         pstats.Stats(profiler, stream=sys.stderr).sort_stats("cumulative").print_stats(80)

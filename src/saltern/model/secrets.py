@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from saltern.model.secret_references import is_reference
@@ -37,6 +38,7 @@ _COMMON = frozenset(
 )
 
 
+@lru_cache(maxsize=65536)
 def is_secret_key(key: str) -> bool:
     """Whether a key's name says that its value is a secret."""
     return bool(_SECRET_KEY.search(key)) and not _NOT_SECRET_KEY.search(key)

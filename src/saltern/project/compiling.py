@@ -11,7 +11,7 @@ from saltern.base.errors import FormulaError, PhaseError, Problem, SalternError
 from saltern.base.events import Event, State
 from saltern.base.store import canonical, digest, in_json
 from saltern.formulas.lowstate import LowState
-from saltern.formulas.metadata import KINDS, Metadata, read_metadata
+from saltern.formulas.metadata import KINDS, Metadata, read_metadata, schemas_key
 from saltern.formulas.worker import Context, Frozen, Worker
 from saltern.phases import Hints, Phase, Split, split
 from saltern.project.context import Member, Project
@@ -71,13 +71,13 @@ def _compile_one(project: Project, bases: Bases, member: Member) -> Compiled:
     context = bases.context(member)
     applications = member.node.applications
     inputs = [site.identity, canonical(context.pillar), canonical(context.grains), canonical(applications)]
-    key = digest(*inputs, canonical(bases.fingerprints), canonical(KINDS))
+    key = digest(*inputs, canonical(bases.fingerprints), canonical(KINDS), schemas_key())
     known = project.store.get_json("compiled", key)
     fresh = known is None
     if fresh:
         project.emit(Event(STAGE, member.name, State.STARTED, f"{len(applications)} applications"))
     low = _low_state(member, known) if not fresh else bases.worker(site).compile(context, applications, KINDS)
-    metadata = read_metadata(member.node.name, low.metadata)
+    metadata = read_metadata(member.node.name, low.metadata, checked=not fresh)
     found = split(low, Hints(metadata.phases, tuple(v.path for v in metadata.volumes), member.secrets))
     frozen = _frozen(known) if not fresh else freeze(bases.worker(site), context, found)
     if fresh:
