@@ -7,7 +7,7 @@ rather too much than too little, but leaves out words that stand in every file a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -38,7 +38,6 @@ _COMMON = frozenset(
 )
 
 
-@lru_cache(maxsize=65536)
 def is_secret_key(key: str) -> bool:
     """Whether a key's name says that its value is a secret."""
     return bool(_SECRET_KEY.search(key)) and not _NOT_SECRET_KEY.search(key)
@@ -48,21 +47,25 @@ def secret_values(parameters: Mapping[str, Any]) -> frozenset[str]:
     """The secret texts in rendered parameters: strings of six characters or more at keys that look like secrets
     (and everything below such a key), long values of ``*_key``, and private keys anywhere.
     """
-    return frozenset(value for value in _found(parameters, "", inside=False) if _is_telling(value))
+    found: set[str] = set()
+    _find(parameters, "", found, inside=False)
+    return frozenset(filter(_is_telling, found))
 
 
-def _found(value: Any, key: str, *, inside: bool) -> Iterator[str]:
-    if isinstance(value, Mapping):
+def _find(value: Any, key: str, found: set[str], *, inside: bool) -> None:
+    if isinstance(value, str):
+        if inside or is_key_material(key, value):
+            found.add(value)
+    elif isinstance(value, (dict, Mapping)):  # the ABC alone is slow to ask, and this walks all parameters of a cloud
         for name, item in value.items():
             named = str(name)
-            yield from _found(item, named, inside=_is_inside(named, inside=inside))
+            _find(item, named, found, inside=_is_inside(named, inside=inside))
     elif isinstance(value, (list, tuple)):
         for item in value:
-            yield from _found(item, key, inside=inside)
-    elif isinstance(value, str) and (inside or is_key_material(key, value)):
-        yield value
+            _find(item, key, found, inside=inside)
 
 
+@lru_cache(maxsize=65536)
 def _is_inside(key: str, *, inside: bool) -> bool:
     return (inside and not _NOT_SECRET_KEY.search(f"_{key}")) or is_secret_key(key)
 

@@ -70,7 +70,7 @@ def _compile_one(project: Project, bases: Bases, member: Member) -> Compiled:
     site = bases.site(member.settings.base)
     context = bases.context(member)
     applications = member.node.applications
-    inputs = [site.identity, canonical(context.pillar), canonical(context.grains), canonical(applications)]
+    inputs = [site.identity, member.pillar_text, canonical(context.grains), canonical(applications)]
     key = digest(*inputs, canonical(bases.fingerprints), canonical(KINDS), schemas_key())
     known = project.store.get_json("compiled", key)
     fresh = known is None

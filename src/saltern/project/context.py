@@ -15,7 +15,7 @@ from typing import IO, Any
 from saltern.base.errors import LockedError, ModelError, Place, Problem, UsageError
 from saltern.base.events import Emit, silent
 from saltern.base.process import LocalRunner, Runner
-from saltern.base.store import Store
+from saltern.base.store import Store, canonical
 from saltern.formulas import sources
 from saltern.images.base import DEFAULT_BASES, BaseSpec
 from saltern.images.engine import Engine
@@ -24,7 +24,7 @@ from saltern.images.packages import PackageLock, read_lock
 from saltern.model import Inventory, Node, open_inventory
 from saltern.model.inventory import refuse_problems
 from saltern.model.location import Location, read_location
-from saltern.model.secret_references import SecretReference, SecretUse, fill, uses_of
+from saltern.model.secret_references import BEGIN, SecretReference, SecretUse, fill, uses_of
 from saltern.model.secrets import MIN_LENGTH, secret_values
 from saltern.model.settings import NodeSettings, Settings, find_model, load_settings, read_node_settings
 from saltern.model.trees import open_storage
@@ -59,7 +59,7 @@ class Member:
     @cached_property
     def uses(self) -> tuple[SecretUse, ...]:
         """The references to secrets in its parameters."""
-        return tuple(uses_of(self.node))
+        return tuple(uses_of(self.node)) if self._may_refer else ()
 
     @cached_property
     def references(self) -> frozenset[SecretReference]:
@@ -68,9 +68,9 @@ class Member:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The node's parameters with the values of its secrets, or their stand-ins."""
-        filled: dict[str, Any] = fill(self.node.parameters, self._text_of)
-        return filled
+        """The node's parameters with the values of its secrets, or their stand-ins. Nodes share parts: do not change."""
+        given: dict[str, Any] = self.node.parameters
+        return fill(given, self._text_of) if self._may_refer else given
 
     @cached_property
     def secrets(self) -> frozenset[str]:
@@ -84,13 +84,26 @@ class Member:
     @property
     def pillar(self) -> dict[str, Any]:
         """What Salt's templates see, as from reclass's own ext_pillar."""
-        about = {
+        return {**self.parameters, "__reclass__": self._about}
+
+    @cached_property
+    def pillar_text(self) -> str:
+        """What decides its pillar, values of secrets apart, as text to be hashed."""
+        return canonical({**self.node.parameters, "__reclass__": self._about})
+
+    @property
+    def _may_refer(self) -> bool:
+        """Whether there can be a reference to a secret; mostly there is none, and nothing to be looked through."""
+        return BEGIN in self.pillar_text
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        return {
             "nodename": self.node.name,
             "applications": list(self.node.applications),
             "classes": list(self.node.classes),
             "environment": self.node.environment,
         }
-        return {**self.parameters, "__reclass__": about}
 
 
 @dataclass(frozen=True)
