@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,6 +24,9 @@ MOST_FILES = 100
 
 MOST_KEPT = 64
 """Nodes with other grains have other loaders; from here on those of the past are forgotten."""
+
+MOST_TEXTS = 2000
+"""YAML texts whose values are kept."""
 
 _listed: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 """The files that loaders found in their folders."""
@@ -57,6 +61,7 @@ def install() -> None:
             _adopt(self, _kept.get(key))
 
     LazyLoader._refresh_file_mapping, LazyLoader.__init__ = listed, made
+    keep_yaml()
 
 
 @contextlib.contextmanager
@@ -128,3 +133,24 @@ def _adopt(loader: Any, before: Any) -> None:
             space["__opts__"] = safe_opts_copy(loader.opts, name=f"module:{space['__name__']}")
             if space["__orig_opts__"]:
                 space["__opts__"].update(space["__orig_opts__"])
+
+
+def keep_yaml() -> None:
+    """Let Salt's YAML renderer parse each text once: the states of nodes of one role are often the same text."""
+    from salt.utils import yamlloader
+
+    load, parsed = yamlloader.load, dict[tuple[str, str], bytes]()
+
+    def loaded(stream: Any, Loader: Any = yamlloader.SaltYamlSafeLoader) -> Any:  # noqa: N803 - Salt's name
+        if not isinstance(stream, str) or getattr(Loader, "__name__", "") != "yaml_loader":  # the renderer's own
+            return load(stream, Loader=Loader)
+        key = (Loader.__module__, stream)
+        if key not in parsed:
+            value = load(stream, Loader=Loader)
+            if len(parsed) >= MOST_TEXTS:
+                parsed.clear()
+            parsed[key] = pickle.dumps(value)
+            return value
+        return pickle.loads(parsed[key])
+
+    yamlloader.load = loaded
