@@ -160,7 +160,9 @@ def _shared(root: Path) -> None:
     param: dict[str, Any] = {name: f"secret-of-{name}".replace("_", "-") for name in PASSWORDS}
     param |= {f"common_{n}": f"value {n} of all" for n in range(20)}
     param |= {"openstack_version": "zed", "openstack_region": "RegionOne"}
-    param |= {f"{name}_public_url": f"http://cloud.local:{port}" for name, port in (("keystone", 5000), ("glance", 9292))}
+    param |= {
+        f"{name}_public_url": f"http://cloud.local:{port}" for name, port in (("keystone", 5000), ("glance", 9292))
+    }
     linux = {
         "network": {
             "interface": {

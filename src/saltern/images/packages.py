@@ -76,7 +76,9 @@ class PackageLock:
             name: {"base": entry.base, "packages": dict(sorted(entry.packages.items()))}
             for name, entry in sorted(self.images.items())
         }
-        text = yaml.dump({"images": images}, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=False, width=1000)
+        text = yaml.dump(
+            {"images": images}, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=False, width=1000
+        )
         return f"{_HEADER}{text}"
 
 
