@@ -160,9 +160,7 @@ def _shared(root: Path) -> None:
     param: dict[str, Any] = {name: f"secret-of-{name}".replace("_", "-") for name in PASSWORDS}
     param |= {f"common_{n}": f"value {n} of all" for n in range(20)}
     param |= {"openstack_version": "zed", "openstack_region": "RegionOne"}
-    param |= {
-        f"{name}_public_url": f"http://cloud.local:{port}" for name, port in (("keystone", 5000), ("glance", 9292))
-    }
+    param |= {"keystone_public_url": "http://cloud.local:5000", "glance_public_url": "http://cloud.local:9292"}
     linux = {
         "network": {
             "interface": {

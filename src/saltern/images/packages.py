@@ -76,10 +76,8 @@ class PackageLock:
             name: {"base": entry.base, "packages": dict(sorted(entry.packages.items()))}
             for name, entry in sorted(self.images.items())
         }
-        text = yaml.dump(
-            {"images": images}, Dumper=yaml.CSafeDumper, sort_keys=False, default_flow_style=False, width=1000
-        )
-        return f"{_HEADER}{text}"
+        options: Any = {"sort_keys": False, "default_flow_style": False, "width": 1000}
+        return f"{_HEADER}{yaml.dump({'images': images}, Dumper=yaml.CSafeDumper, **options)}"
 
 
 def read_lock(folder: Path) -> PackageLock:

@@ -68,7 +68,7 @@ class Member:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The node's parameters with the values of its secrets, or their stand-ins. Nodes share parts: do not change."""
+        """The parameters with the values of secrets, or their stand-ins. Nodes share parts: do not change them."""
         given: dict[str, Any] = self.node.parameters
         return fill(given, self._text_of) if self._may_refer else given
 
