@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from saltern.base.process import Completed, LocalRunner, Pipe
 from saltern.images.base import LABEL_BASE_DIGEST
-from saltern.images.engine import LABEL_OWNER, Container, Image, RunSpec
+from saltern.images.engine import LABEL_KEY, LABEL_OWNER, Container, Image, RunSpec
 from saltern.images.toolchain import LABEL, LABEL_READY, local_command, local_site_packages
 
 PASSWD = "".join(
@@ -73,7 +73,10 @@ class MemoryEngine:
         return Image("0", 0, labels, (reference,)) if base or reference in self._tags else None
 
     def images(self, _label: str) -> tuple[Image, ...]:
-        return tuple(Image(tag, 0, {}, (tag,)) for tag in self._tags)
+        return self.present(self._tags)
+
+    def present(self, references: Sequence[str]) -> tuple[Image, ...]:
+        return tuple(Image("0", 0, {LABEL_KEY: ""}, (tag,)) for tag in references if tag in self._tags)
 
     def build(self, _context: Path, *, tag: str, **_: Any) -> str:
         self._tags.append(tag)
