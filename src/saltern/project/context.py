@@ -25,7 +25,7 @@ from saltern.model import Inventory, Node, open_inventory
 from saltern.model.inventory import refuse_problems
 from saltern.model.location import Location, read_location
 from saltern.model.secret_references import BEGIN, SecretReference, SecretUse, fill, uses_of
-from saltern.model.secrets import MIN_LENGTH, secret_values
+from saltern.model.secrets import MIN_LENGTH, SecretFinder, secret_values
 from saltern.model.settings import NodeSettings, Settings, find_model, load_settings, read_node_settings
 from saltern.model.trees import open_storage
 from saltern.secrets.identity import Ask, default_identity, once, read_identities, refuse_to_ask
@@ -45,6 +45,8 @@ class Member:
     settings: NodeSettings
     values: Mapping[SecretReference, str] = field(default_factory=dict)
     """Of the secrets that it refers to, when a rollout needs them; else stand-ins take their places."""
+    finder: SecretFinder = field(default_factory=SecretFinder, compare=False, repr=False)
+    """The project's own, for parts of parameters that nodes share."""
 
     @property
     def name(self) -> str:
@@ -75,6 +77,8 @@ class Member:
     @cached_property
     def secrets(self) -> frozenset[str]:
         """The texts that may be in no image and no output."""
+        if not self._may_refer:
+            return self.finder.values(self.parameters)
         own = (self._text_of(reference) for reference in self.references)
         return secret_values(self.parameters) | {text for text in own if len(text) >= MIN_LENGTH}
 
@@ -203,13 +207,14 @@ class Project:
         """Which healthy nodes become containers, and what is wrong with their ``parameters.saltern``."""
         members: list[Member] = []
         problems: list[Problem] = []
+        finder = SecretFinder()
         for node in nodes:
             what = f"parameters:saltern of {node.name}"
             raw = node.parameters.get("saltern")
             settings, found = read_node_settings(raw, what, self.settings.bases, partial(setting_places, node))
             problems += (replace(problem, node=node.name) for problem in found)
             if settings.target == "compose" and not found:
-                members.append(Member(node, settings))
+                members.append(Member(node, settings, finder=finder))
         return tuple(members), tuple(problems)
 
     def member(self, name: str) -> Member:
