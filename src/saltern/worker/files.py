@@ -5,6 +5,7 @@ Real paths keep Salt's error messages true, and the compatibility mode can tell 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -33,7 +34,11 @@ class Roots:
 
     def now(self) -> dict[str, int]:
         """:attr:`times` as they are now; a folder that is gone has none."""
-        return {folder: os.stat(folder).st_mtime_ns for folder in self.times if os.path.isdir(folder)}
+        found = {}
+        for folder in self.times:
+            with contextlib.suppress(OSError):
+                found[folder] = os.stat(folder).st_mtime_ns
+        return found
 
     def _index(self, root: str) -> None:
         for folder, folders, files in os.walk(root, followlinks=True):

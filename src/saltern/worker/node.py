@@ -135,7 +135,7 @@ def of(request: Mapping[str, Any]) -> Node:
     name = str(request["node"])
     _pretend(name)
     roots = files.roots_of(tuple(request.get("roots") or ()))
-    missing = [root for root in roots.roots if not os.path.isdir(root)]
+    missing = [root for root in roots.roots if root not in roots.times]
     if missing:
         raise Problems(Problem(f"formula root {root} does not exist", root) for root in missing)
     compat.use(request.get("compat") or ())
@@ -187,7 +187,7 @@ def _module_folders(roots: Any) -> list[str]:
     folders = []
     for root in reversed(roots.roots):
         kinds = [
-            kind for kind in ("modules", "states", "grains", "utils", "renderers") if os.path.isdir(f"{root}/_{kind}")
+            kind for kind in ("modules", "states", "grains", "utils", "renderers") if f"{root}/_{kind}" in roots.times
         ]
         if not kinds:
             continue
@@ -205,7 +205,7 @@ def _custom_grains(options: dict[str, Any], roots: Any) -> dict[str, Any]:
     """What the ``_grains`` modules of the formulas return."""
     from salt.loader.lazy import LazyLoader
 
-    folders = [f"{root}/_grains" for root in roots.roots if os.path.isdir(f"{root}/_grains")]
+    folders = [f"{root}/_grains" for root in roots.roots if f"{root}/_grains" in roots.times]
     if not folders:
         return {}
     loader = LazyLoader(folders, options, tag="grains")

@@ -13,6 +13,7 @@ import json
 import os
 import pickle
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 TAGS = frozenset(("utils", "module", "serializers", "states", "render", "matchers", "fileserver"))
@@ -55,12 +56,13 @@ def install() -> None:
     def made(self: Any, *args: Any, **kwargs: Any) -> None:
         init(self, *args, **kwargs)
         if _made is not None and self.tag in TAGS:
-            number = sum(1 for key in _made if key[0] == self.tag)
-            key = (self.tag, number, *_loader_key(self))
+            same = _loader_key(self)
+            key = (*same, sum(1 for key in _made if key[:-1] == same))
             _made[key] = self
             _adopt(self, _kept.get(key))
 
     LazyLoader._refresh_file_mapping, LazyLoader.__init__ = listed, made
+    _keep_entry_points()
     keep_yaml()
 
 
@@ -94,6 +96,7 @@ def _changed(folder: str) -> int:
 def _loader_key(loader: Any) -> tuple[Any, ...]:
     """All that decides which functions a loader has."""
     return (
+        loader.tag,
         tuple(loader.module_dirs),
         tuple(loader.whitelist or ()),
         tuple(loader.extra_module_dirs),
@@ -133,6 +136,13 @@ def _adopt(loader: Any, before: Any) -> None:
             space["__opts__"] = safe_opts_copy(loader.opts, name=f"module:{space['__name__']}")
             if space["__orig_opts__"]:
                 space["__opts__"].update(space["__orig_opts__"])
+
+
+def _keep_entry_points() -> None:
+    """Salt asks all installed packages twice a second whether they bring modules; they stay what they are."""
+    from salt.utils import entrypoints
+
+    entrypoints.iter_entry_points = cache(entrypoints.iter_entry_points)
 
 
 def keep_yaml() -> None:
