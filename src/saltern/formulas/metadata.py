@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from saltern.base.errors import FormulaError, Problem
 from saltern.base.schema import check, load_schema
+from saltern.base.store import canonical, digest
 from saltern.formulas.endpoints import Endpoint, read_endpoint, unknown_names
 
 KINDS = ("backup", "container", "upgrade", "verify")
@@ -133,9 +135,18 @@ class Metadata:
     """``{formula: {kind: content}}`` as rendered and checked; modules beside this one read other kinds from it."""
 
 
-def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]]) -> Metadata:
-    """Metadata of a node from ``{formula: {kind: content}}``; raises :class:`FormulaError` with all problems."""
-    problems = [*_problems(node, raw)]
+@cache
+def schemas_key() -> str:
+    """Hash of what metadata is checked against."""
+    return digest(canonical({kind: load_schema("saltern.formulas", kind) for kind in KINDS}))
+
+
+def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]], *, checked: bool = False) -> Metadata:
+    """Metadata of a node from ``{formula: {kind: content}}``; raises :class:`FormulaError` with all problems.
+
+    ``checked``: an earlier call found no problem in the same, and :func:`schemas_key` is what it was.
+    """
+    problems = [] if checked else [*_problems(node, raw)]
     if problems:
         raise FormulaError(problems)
     processes: dict[str, ProcessHints] = {}

@@ -18,6 +18,8 @@ from saltern.base.errors import FormulaError, Place, Problem
 from saltern.base.process import Pipe
 from saltern.formulas.lowstate import Chunk, LowState
 
+CLOSE_SECONDS = 5.0
+"""How long a request that is at work is waited for before its worker is ended."""
 STDERR_SHOWN = 20
 """How many lines of a dead worker's stderr an error shows."""
 
@@ -210,9 +212,11 @@ class Worker:
         return ApplyResult.of(self._ask(context, {**request, "collect": {"out": out, "whole": list(whole)} if out else None}))
 
     def close(self) -> None:
-        """End the process."""
-        with self._lock:
-            pipe, self._pipe = self._pipe, None
+        """End the process, one that hangs in another thread's request too."""
+        is_idle = self._lock.acquire(timeout=CLOSE_SECONDS)
+        pipe, self._pipe = self._pipe, None
+        if is_idle:
+            self._lock.release()
         if pipe:
             pipe.close()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from saltern.base.errors import PhaseError, Place, Problem
 from saltern.base.store import canonical, in_json
 from saltern.formulas.lowstate import Chunk, LowState, Requisite
-from saltern.phases.table import COMMANDS, INIT_COMMANDS, INIT_MODULES, ORDER, RULES, RUNNING, Phase
+from saltern.phases.table import COMMANDS, INIT_COMMANDS, INIT_MODULES, ORDER, RULES, RUNNING, Phase, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,13 @@ def _default(chunk: Chunk, volumes: tuple[str, ...]) -> Assignment:
         return Assignment(chunk, Phase.PROCESS, "talks to an init system, and containers have none", pinned=True)
     if chunk.state == "cmd" and (found := _default_command(chunk, volumes)):
         return found
-    rule = next(r for r in RULES if fnmatch.fnmatchcase(chunk.function, r.pattern))
+    rule = _rule(chunk.function)
     return Assignment(chunk, rule.phase, rule.reason, pinned=rule.pinned)
+
+
+@lru_cache(maxsize=4096)
+def _rule(function: str) -> Rule:
+    return next(rule for rule in RULES if fnmatch.fnmatchcase(function, rule.pattern))
 
 
 def _talks_to_init(chunk: Chunk) -> bool:

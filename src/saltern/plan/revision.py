@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from saltern.base.store import canonical, digest
@@ -49,6 +50,10 @@ class WorkloadRecord:
         """The image's name, without registry, cloud and tag."""
         return self.image.rpartition("/")[2].partition(":")[0]
 
+    def as_json(self) -> dict[str, Any]:
+        """JSON types; :meth:`of` reads them. What it holds is shared: ``asdict`` copies each of its packages."""
+        return {**vars(self), "files": {path: asdict(file) for path, file in self.files.items()}}
+
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> WorkloadRecord:
         """From JSON types."""
@@ -69,19 +74,29 @@ class Revision:
     snapshot: str = ""
     """Hash of the archive of the model and its formulas; "" where none could be made."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Equal content, equal id. The commit is no part of it: another commit can give the same cloud."""
-        content = {"workloads": {name: asdict(one) for name, one in self.workloads.items()}, "from": self.snapshot}
+        content = {"workloads": {name: one.as_json() for name, one in self.workloads.items()}, "from": self.snapshot}
         return digest(canonical(content))[:ID_LENGTH]
+
+    @cached_property
+    def _by_service(self) -> dict[tuple[str, str], WorkloadRecord]:
+        found: dict[tuple[str, str], WorkloadRecord] = {}
+        for one in self.workloads.values():
+            for service in one.services.items():
+                found.setdefault(service, one)
+        return found
 
     def record_of(self, service: str, hashed: str) -> WorkloadRecord | None:
         """The workload whose service has this hash, i.e. what a running container was made from."""
-        return next((one for one in self.workloads.values() if one.services.get(service) == hashed), None)
+        return self._by_service.get((service, hashed))
 
     def as_json(self) -> dict[str, Any]:
         """JSON types; :meth:`of` reads them."""
-        return {"id": self.id, **asdict(self)}
+        workloads = {name: one.as_json() for name, one in self.workloads.items()}
+        about = {"formulas": dict(self.formulas), "commit": self.commit, "snapshot": self.snapshot}
+        return {"id": self.id, "workloads": workloads, **about}
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Revision:

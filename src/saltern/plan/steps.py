@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from saltern.images.engine import Container
@@ -141,6 +142,22 @@ class Running:
     taken: Mapping[str, Taken] = field(default_factory=dict)
     """By container, of those whose process takes over changed configuration, as far as it is known."""
 
+    @cached_property
+    def by_name(self) -> Mapping[str, Container]:
+        """The containers by their names."""
+        return {c.name: c for c in self.containers}
+
+    def of(self, workload: str) -> Sequence[Container]:
+        """The containers of a workload."""
+        return self._by_workload.get(workload, ())
+
+    @cached_property
+    def _by_workload(self) -> Mapping[str, list[Container]]:
+        found: dict[str, list[Container]] = {}
+        for container in self.containers:
+            found.setdefault(container.labels.get(LABEL_WORKLOAD, ""), []).append(container)
+        return found
+
 
 @dataclass(frozen=True)
 class Around:
@@ -173,7 +190,7 @@ def plan_up(cloud: Cloud, rendered: Mapping[str, Any], running: Running, wants: 
     """The steps from what runs to the Compose project ``rendered``."""
     services = rendered["services"]
     wanted = {service["container_name"] for service in services.values()}
-    older = {c.name for w in cloud.workloads for c in _older(w, running.containers)}
+    older = {c.name for w in cloud.workloads for c in _older(w, running.of(w.name))}
     gone = [c for c in running.containers if c.name not in wanted and c.name not in older]
     chains = {w.name: _chain(cloud.name, w, services, running, wants) for w in cloud.workloads}
     waves = [part for wave in cloud.ordered() for part in _parted([chains[w.name] for w in wave])]
@@ -196,12 +213,7 @@ def plan_up(cloud: Cloud, rendered: Mapping[str, Any], running: Running, wants: 
 
 def _older(workload: Workload, there: Collection[Container]) -> list[Container]:
     """The workload's containers of older generations: they serve until the new one does."""
-    return [
-        c
-        for c in there
-        if c.labels.get(LABEL_WORKLOAD) == workload.name
-        and int(c.labels.get(LABEL_GENERATION, "1")) < workload.generation
-    ]
+    return [c for c in there if int(c.labels.get(LABEL_GENERATION, "1")) < workload.generation]
 
 
 def _removal(container: Container, reason: str = "the model has it no more") -> Step:
@@ -231,7 +243,7 @@ def _parted(chains: Sequence[tuple[Step, ...]]) -> Iterator[tuple[tuple[Step, ..
     together = tuple(chain for chain in chains if chain and not any(step.touches for step in chain))
     if together:
         yield together
-    yield from ((chain,) for chain in chains if chain and chain not in together)
+    yield from ((chain,) for chain in chains if any(step.replaces for step in chain))
 
 
 def _chain(
@@ -243,7 +255,7 @@ def _chain(
         own = [step for step in own if step.act is not Act.JOB]
     if around.irreversible:
         own = [replace(step, undo=Undo.RESTORE) if step.replaces else step for step in own]
-    older = [_removal(c, "a fresh instance took its place") for c in _older(workload, running.containers)]
+    older = [_removal(c, "a fresh instance took its place") for c in _older(workload, running.of(workload.name))]
     chain = [*around.before, *own, *older, *around.after]
     if workload.name in wants.verified and any(step.touches or step.stage for step in chain):
         chain.append(_check(workload.name, "it changed"))
@@ -283,7 +295,7 @@ def _reached(cloud: Cloud, changed: Collection[str]) -> set[str]:
 
 
 def _own_steps(cloud: str, workload: Workload, services: Mapping[str, Any], running: Running) -> list[Step]:
-    known = {c.name: c for c in running.containers}
+    known = running.by_name
     steps: list[Step] = []
     for when in ("before", "process", "after"):
         if when == "process":

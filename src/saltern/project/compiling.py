@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from saltern.base.errors import FormulaError, PhaseError, Problem, SalternError
 from saltern.base.events import Event, State
 from saltern.base.store import canonical, digest, in_json
+from saltern.base.threads import side_by_side
 from saltern.formulas.lowstate import LowState
-from saltern.formulas.metadata import KINDS, Metadata, read_metadata
+from saltern.formulas.metadata import KINDS, Metadata, read_metadata, schemas_key
 from saltern.formulas.worker import Context, Frozen, Worker
 from saltern.phases import Hints, Phase, Split, split
 from saltern.project.context import Member, Project
 from saltern.project.workers import Bases, BaseSite
 
 STAGE = "compile"
+MANY = 16
+"""For so many nodes it is worth to start one more worker."""
+MOST_WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -53,53 +58,91 @@ def try_members(
     project: Project, members: Sequence[Member], bases: Bases
 ) -> tuple[tuple[Compiled, ...], SalternError | None]:
     """Compile what can be compiled, and the error of all that cannot."""
-    done: list[Compiled] = []
-    problems: list[Problem] = []
-    kind: type[SalternError] = PhaseError
-    for member in members:
-        try:
-            done.append(_compile_one(project, bases, member))
-        except (FormulaError, PhaseError) as error:
-            problems += error.problems
-            kind = FormulaError if isinstance(error, FormulaError) else kind
-    return tuple(done), kind(problems) if problems else None
+    asked = [_asked(project, bases, member) for member in members]
+    fresh = [number for number, one in enumerate(asked) if one.known is None]
+    outcomes: dict[int, Compiled | SalternError] = {}
+    for number, one in enumerate(asked):
+        if one.known is not None:
+            outcomes[number] = _try(lambda one=one: _from_cache(one))  # type: ignore[misc]
+    outcomes |= zip(fresh, _compile_all(project, bases, [asked[number] for number in fresh]), strict=True)
+    ordered = [outcomes[number] for number in range(len(asked))]
+    errors = [one for one in ordered if isinstance(one, SalternError)]
+    kind = FormulaError if any(isinstance(error, FormulaError) for error in errors) else PhaseError
+    problems = [problem for error in errors for problem in error.problems]
+    return tuple(one for one in ordered if isinstance(one, Compiled)), kind(problems) if problems else None
 
 
-def _compile_one(project: Project, bases: Bases, member: Member) -> Compiled:
-    begun = time.monotonic()
+@dataclass(frozen=True)
+class _Asked:
+    """A node that is to be compiled; ``known`` is what the cache has of it."""
+
+    member: Member
+    site: BaseSite
+    key: str
+    known: Mapping[str, Any] | None
+
+
+def _asked(project: Project, bases: Bases, member: Member) -> _Asked:
     site = bases.site(member.settings.base)
-    context = bases.context(member)
-    applications = member.node.applications
-    inputs = [site.identity, canonical(context.pillar), canonical(context.grains), canonical(applications)]
-    key = digest(*inputs, canonical(bases.fingerprints), canonical(KINDS))
-    known = project.store.get_json("compiled", key)
-    fresh = known is None
-    if fresh:
-        project.emit(Event(STAGE, member.name, State.STARTED, f"{len(applications)} applications"))
-    low = _low_state(member, known) if not fresh else bases.worker(site).compile(context, applications, KINDS)
+    grains, applications = canonical(member.settings.grains), canonical(member.node.applications)
+    inputs = [site.identity, member.pillar_text, grains, applications, bases.fingerprints_text]
+    key = digest(*inputs, canonical(KINDS), schemas_key())
+    return _Asked(member, site, key, project.store.get_json("compiled", key))
+
+
+def _try(act: Callable[[], Compiled]) -> Compiled | SalternError:
+    try:
+        return act()
+    except (FormulaError, PhaseError) as error:
+        return error
+
+
+def _compile_all(project: Project, bases: Bases, asked: Sequence[_Asked]) -> list[Compiled | SalternError]:
+    """Compile nodes by real Salt, many of them by several workers side by side."""
+    count = max(1, min(len(os.sched_getaffinity(0)), MOST_WORKERS, len(asked) // MANY))
+    if count == 1:
+        return [_try(lambda one=one: _compile(project, bases, one)) for one in asked]  # type: ignore[misc]
+
+    def work(one: _Asked, number: int) -> Compiled | SalternError:
+        return _try(lambda: _compile(project, bases, one, number))
+
+    return side_by_side(work, asked, count)
+
+
+def _from_cache(asked: _Asked) -> Compiled:
+    known: Mapping[str, Any] = asked.known or {}
+    low = LowState.of(asked.member.node.name, known["low"], known["metadata"], *known["warnings"])
+    metadata = read_metadata(asked.member.node.name, low.metadata, checked=True)
+    frozen = (Frozen(tuple(chunks), files) for chunks, files in known["frozen"])
+    return _compiled(asked, low, metadata, _split(asked.member, low, metadata), *frozen)
+
+
+def _compile(project: Project, bases: Bases, asked: _Asked, number: int = 0) -> Compiled:
+    begun = time.monotonic()
+    member, applications = asked.member, asked.member.node.applications
+    project.emit(Event(STAGE, member.name, State.STARTED, f"{len(applications)} applications"))
+    worker, context = bases.worker(asked.site, number), bases.context(member)
+    low = worker.compile(context, applications, KINDS)
     metadata = read_metadata(member.node.name, low.metadata)
-    found = split(low, Hints(metadata.phases, tuple(v.path for v in metadata.volumes), member.secrets))
-    frozen = _frozen(known) if not fresh else freeze(bases.worker(site), context, found)
-    if fresh:
-        chunks = [dict(chunk.raw) for chunk in low.chunks]
-        parts = [[list(f.chunks), dict(f.files)] for f in frozen]
-        entry = {"low": chunks, "metadata": low.metadata, "warnings": low.warnings, "frozen": parts}
-        project.store.put_json("compiled", key, entry)
-        text = f"{len(low.chunks)} states"
-        project.emit(Event(STAGE, member.name, State.DONE, text, time.monotonic() - begun))
+    found = _split(member, low, metadata)
+    frozen = freeze(worker, context, found)
+    chunks = [dict(chunk.raw) for chunk in low.chunks]
+    parts = [[list(f.chunks), dict(f.files)] for f in frozen]
+    entry = {"low": chunks, "metadata": low.metadata, "warnings": low.warnings, "frozen": parts}
+    project.store.put_json("compiled", asked.key, entry)
+    project.emit(Event(STAGE, member.name, State.DONE, f"{len(low.chunks)} states", time.monotonic() - begun))
+    return _compiled(asked, low, metadata, found, *frozen)
+
+
+def _split(member: Member, low: LowState, metadata: Metadata) -> Split:
+    return split(low, Hints(metadata.phases, tuple(v.path for v in metadata.volumes), member.secrets))
+
+
+def _compiled(asked: _Asked, low: LowState, metadata: Metadata, found: Split, *frozen: Frozen) -> Compiled:
     build, before, after = frozen
-    if problems := [*_secrets_in(member, build)]:
+    if problems := [*_secrets_in(asked.member, build)]:
         raise PhaseError(problems)
-    return Compiled(member, site, low, metadata, found, build, before, after, key)
-
-
-def _low_state(member: Member, known: Mapping[str, Any]) -> LowState:
-    return LowState.of(member.node.name, known["low"], known["metadata"], *known["warnings"])
-
-
-def _frozen(known: Mapping[str, Any]) -> tuple[Frozen, Frozen, Frozen]:
-    build, before, after = (Frozen(tuple(chunks), files) for chunks, files in known["frozen"])
-    return build, before, after
+    return Compiled(asked.member, asked.site, low, metadata, found, build, before, after, asked.key)
 
 
 def freeze(worker: Worker, context: Context, found: Split) -> tuple[Frozen, Frozen, Frozen]:

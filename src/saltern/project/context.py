@@ -16,7 +16,7 @@ from typing import IO, Any
 from saltern.base.errors import LockedError, ModelError, Place, Problem, RolloutError, UsageError
 from saltern.base.events import Emit, silent
 from saltern.base.process import LocalRunner, Runner
-from saltern.base.store import Store
+from saltern.base.store import Store, canonical
 from saltern.formulas import sources
 from saltern.images.base import DEFAULT_BASES, BaseSpec
 from saltern.images.engine import Engine, Runtime
@@ -25,8 +25,8 @@ from saltern.images.packages import PackageLock, read_lock
 from saltern.model import Inventory, Node, open_inventory
 from saltern.model.inventory import refuse_problems
 from saltern.model.location import Location, read_location
-from saltern.model.secret_references import SecretReference, SecretUse, fill, uses_of
-from saltern.model.secrets import MIN_LENGTH, secret_values
+from saltern.model.secret_references import BEGIN, SecretReference, SecretUse, fill, uses_of
+from saltern.model.secrets import MIN_LENGTH, SecretFinder, secret_values
 from saltern.model.settings import NodeSettings, Settings, find_model, load_settings, read_node_settings
 from saltern.model.trees import open_storage
 from saltern.rollout.kubernetes.kubectl import Kubectl
@@ -52,6 +52,8 @@ class Member:
     settings: NodeSettings
     values: Mapping[SecretReference, str] = field(default_factory=dict)
     """Of the secrets that it refers to, when a rollout needs them; else stand-ins take their places."""
+    finder: SecretFinder = field(default_factory=SecretFinder, compare=False, repr=False)
+    """The project's own, for parts of parameters that nodes share."""
 
     @property
     def name(self) -> str:
@@ -66,7 +68,7 @@ class Member:
     @cached_property
     def uses(self) -> tuple[SecretUse, ...]:
         """The references to secrets in its parameters."""
-        return tuple(uses_of(self.node))
+        return tuple(uses_of(self.node)) if self._may_refer else ()
 
     @cached_property
     def references(self) -> frozenset[SecretReference]:
@@ -75,13 +77,15 @@ class Member:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The node's parameters with the values of its secrets, or their stand-ins."""
-        filled: dict[str, Any] = fill(self.node.parameters, self._text_of)
-        return filled
+        """The parameters with the values of secrets, or their stand-ins. Nodes share parts: do not change them."""
+        given: dict[str, Any] = self.node.parameters
+        return fill(given, self._text_of) if self._may_refer else given
 
     @cached_property
     def secrets(self) -> frozenset[str]:
         """The texts that may be in no image and no output."""
+        if not self._may_refer:
+            return self.finder.values(self.parameters)
         own = (self._text_of(reference) for reference in self.references)
         return secret_values(self.parameters) | {text for text in own if len(text) >= MIN_LENGTH}
 
@@ -91,13 +95,26 @@ class Member:
     @property
     def pillar(self) -> dict[str, Any]:
         """What Salt's templates see, as from reclass's own ext_pillar."""
-        about = {
+        return {**self.parameters, "__reclass__": self._about}
+
+    @cached_property
+    def pillar_text(self) -> str:
+        """What decides its pillar, values of secrets apart, as text to be hashed."""
+        return canonical({**self.node.parameters, "__reclass__": self._about})
+
+    @property
+    def _may_refer(self) -> bool:
+        """Whether there can be a reference to a secret; mostly there is none, and nothing to be looked through."""
+        return BEGIN in self.pillar_text
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        return {
             "nodename": self.node.name,
             "applications": list(self.node.applications),
             "classes": list(self.node.classes),
             "environment": self.node.environment,
         }
-        return {**self.parameters, "__reclass__": about}
 
 
 @dataclass(frozen=True)
@@ -240,13 +257,14 @@ class Project:
         """Which healthy nodes become containers, and what is wrong with their ``parameters.saltern``."""
         members: list[Member] = []
         problems: list[Problem] = []
+        finder = SecretFinder()
         for node in nodes:
             what = f"parameters:saltern of {node.name}"
             raw = node.parameters.get("saltern")
             settings, found = read_node_settings(raw, what, self.settings.bases, partial(setting_places, node))
             problems += (replace(problem, node=node.name) for problem in found)
             if settings.target in self.targets and not found:
-                members.append(Member(node, settings))
+                members.append(Member(node, settings, finder=finder))
         return tuple(members), tuple(problems)
 
     def member(self, name: str) -> Member:

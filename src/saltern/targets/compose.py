@@ -283,9 +283,8 @@ def _healthcheck(probe: Probe | None) -> dict[str, Any]:
 
 
 def _dependencies(cloud: Cloud, workload: Workload, job: Job | None) -> Iterator[tuple[str, dict[str, str]]]:
-    by_name = {w.name: w for w in cloud.workloads}
     for name in workload.needs:
-        other = by_name.get(name)
+        other = cloud.by_name.get(name)
         if other is None or name == workload.name:
             continue
         yield from map(_ready, other.instances())

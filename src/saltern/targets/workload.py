@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from saltern.formulas.metadata import Balancer, Check, Connection, Volume
 from saltern.images.process import Process, RuntimeDirectory
@@ -138,9 +140,14 @@ class Cloud:
     name: str
     workloads: tuple[Workload, ...]
 
+    @cached_property
+    def by_name(self) -> Mapping[str, Workload]:
+        """The workloads by their names."""
+        return {w.name: w for w in self.workloads}
+
     def workload(self, name: str) -> Workload:
-        """The workload of that name; raises StopIteration where there is none."""
-        return next(w for w in self.workloads if w.name == name)
+        """The workload of that name; raises KeyError where there is none."""
+        return self.by_name[name]
 
     def ordered(self) -> tuple[tuple[Workload, ...], ...]:
         """Workloads in waves: each wave needs only what earlier ones brought up; a loop of needs ends in one wave."""

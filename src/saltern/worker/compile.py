@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import metadata, node, places, rendering, requisites
+from . import metadata, node, places, rendering, requisites, warm
 from .problem import Problems
 
 KEPT = {"__id__", "__sls__", "__env__", "__file__", "__line__"}
@@ -15,7 +15,8 @@ KEPT = {"__id__", "__sls__", "__env__", "__file__", "__line__"}
 def run(request: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a ``compile`` request."""
     target = node.of(request)
-    return compile_node(target, [str(sls) for sls in request.get("sls") or ()], list(request.get("kinds") or ()))
+    with warm.loaders():
+        return compile_node(target, [str(sls) for sls in request.get("sls") or ()], list(request.get("kinds") or ()))
 
 
 def compile_node(target: node.Node, sls: list[str], kinds: list[str]) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _is_known(loader: Any, module: str, function: str) -> bool:
 
     Asked for a missing function, Salt's loader loads all of its 200 modules (2 s); so only the one is loaded first.
     """
-    if module in loader.file_mapping and module not in loader.loaded_modules:
+    if module in loader.file_mapping and module not in loader.loaded_modules and module not in loader.missing_modules:
         loader._load_module(module)
     return module in loader.missing_modules or function in loader._dict or function in loader
 

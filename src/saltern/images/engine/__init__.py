@@ -178,6 +178,9 @@ class Engine(Runtime, Protocol):
     def image(self, reference: str) -> Image | None:
         """The image behind a tag or id, or None when this engine does not have it."""
 
+    def present(self, references: Sequence[str]) -> tuple[Image, ...]:
+        """The images behind those of some tags or ids that this engine has; how many others it has costs nothing."""
+
     def images(self, label: str) -> tuple[Image, ...]:
         """All images that carry ``label`` (``key`` or ``key=value``)."""
 
