@@ -20,7 +20,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from .debian import PrivateApt, install_missing
-from .image import Image
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "saltern-tests" / "kubernetes"
@@ -28,7 +27,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salt
 SOURCE_VERSION = "1.20.5+really1.20.2-1.1"
 VERSION = "v1.20.2"
 COMPONENTS = ("kube-scheduler", "kube-controller-manager", "kubelet", "kube-proxy", "kube-apiserver")
-INPUTS = ("binaries.py", "debian.py", "image.py", "service-port-protocol.patch")
+INPUTS = ("binaries.py", "debian.py", "service-port-protocol.patch")
 PACKAGES = ("golang-1.19-go", "golang-1.19-src", "etcd-server", "conntrack", "kubernetes-client", "busybox-static")
 """Unpacked beside the system: the compiler, and what the cluster runs that is no part of this source package."""
 UNPACKED = ("usr/bin/etcd", "usr/sbin/conntrack", "usr/bin/kubectl", "bin/busybox")
@@ -125,7 +124,7 @@ class Build:
             self._compile(f"k8s.io/kubernetes/cmd/{component}", self._target / "bin" / component)
         for path in UNPACKED:
             shutil.copy2(self._root / path, self._target / "bin")
-        self._make_pause_image()
+        self._compile_pause()
         (self._target / "complete").write_text(f"{VERSION} of {SOURCE_VERSION} in {time.monotonic() - begin:.0f} s\n")
         shutil.rmtree(self._work)
         self._say(f"complete after {time.monotonic() - begin:.0f} s")
@@ -168,13 +167,10 @@ class Build:
         fresh.replace(output)
         self._say(f"built {output.name} in {time.monotonic() - begin:.0f} s")
 
-    def _make_pause_image(self) -> None:
-        """The image that holds a pod's namespaces: one static program from the same source."""
-        program = self._work / "out" / "pause"
-        self._call(["gcc", "-Os", "-static", "-o", str(program), "build/pause/linux/pause.c"], cwd=self._source)
-        Image({"pause": program.read_bytes()}, entrypoint=("/pause",)).save(
-            self._target / "pause.tar", "saltern/pause:1"
-        )
+    def _compile_pause(self) -> None:
+        """The program that holds a pod's namespaces, of the same source."""
+        output = self._target / "bin" / "pause"
+        self._call(["gcc", "-Os", "-static", "-o", str(output), "build/pause/linux/pause.c"], cwd=self._source)
 
     @contextlib.contextmanager
     def _once(self, step: str) -> Iterator[bool]:
@@ -197,15 +193,11 @@ class Build:
     def _environment(self) -> dict[str, str]:
         """For all commands; GOPATH mode, as Debian's vendored source does not build with modules."""
         goroot = self._root / "usr" / "lib" / "go-1.19"
-        places = {
-            "GOROOT": goroot,
-            "GOPATH": self._work / "go",
-            "GOCACHE": self._work / "go-cache",
-            "GOTMPDIR": self._work / "tmp",
-        }
+        kept = {"GOPATH": "go", "GOCACHE": "go-cache", "GOTMPDIR": "tmp"}
+        places = {"GOROOT": str(goroot), **{name: str(self._work / path) for name, path in kept.items()}}
         switches = {"GO111MODULE": "off", "GOPROXY": "off", "GOSUMDB": "off", "GOFLAGS": "", "CGO_ENABLED": "0"}
         debian = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-        return os.environ | {name: str(place) for name, place in places.items()} | switches | debian
+        return os.environ | places | switches | debian
 
     def _say(self, text: str) -> None:
         with self._log.open("a") as log:
