@@ -5,6 +5,7 @@ Its binaries are built in the background from the moment that pytest knows that 
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Protocol
 import pytest
 
 from . import binaries, cluster
+from .client import Client, eventually
+from .workloads import busybox
 
 HERE = Path(__file__).resolve().parent
 GIVEN = os.environ.get("SALTERN_TESTS_KUBECONFIG", "")
@@ -80,6 +83,7 @@ class BackgroundBuild:
 
 
 BUILD = BackgroundBuild()
+NUMBERS = itertools.count()
 
 
 @pytest.hookimpl(trylast=True)
@@ -116,3 +120,19 @@ def own_cluster() -> Iterator[cluster.Cluster]:
     BUILD.wait()
     with cluster.started() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def client(cluster: AnyCluster) -> Iterator[Client]:
+    """Works in a namespace that exists as long as the tests of a file."""
+    client = Client(cluster.kubeconfig, f"saltern-test-{os.getpid()}-{next(NUMBERS)}")
+    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": client.namespace}})
+    eventually(lambda: client.get("v1", "ServiceAccount", "default"))
+    yield client
+    client.delete("v1", "Namespace", client.namespace)
+
+
+@pytest.fixture(scope="session")
+def image(cluster: AnyCluster) -> str:
+    """The image of the tests' workloads, in the registry; its name has the digest."""
+    return busybox().push(cluster.registry, "saltern/busybox")

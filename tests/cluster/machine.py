@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-
 FIRST_PROCESS = ("env", "--ignore-signal=CHLD", "sleep", "infinity")
 """Ignored ends of children: the kernel reaps orphans."""
 
