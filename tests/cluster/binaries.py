@@ -42,6 +42,7 @@ RUN_NEEDS = {
     "ip": "iproute2",
     "nsenter": "util-linux",
     "openssl": "openssl",
+    "sysctl": "procps",
     "mount": "mount",
 }
 

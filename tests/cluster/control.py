@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Control:
         ]
         self._certificates = certificates
         self.machine = Machine(site.folder / "control", {})
+        self._registry: subprocess.Popen[bytes] | None = None
 
     @functools.cached_property
     def api(self) -> Api:
@@ -148,6 +150,8 @@ class Control:
     def power_off(self) -> None:
         """End all of it."""
         end_recorded(self._site.folder / "registry.pid")
+        if self._registry:
+            self._registry.wait()
         self.machine.power_off()
 
     def _start_module(self, name: str, *arguments: str) -> None:
@@ -167,14 +171,15 @@ class Control:
             content: Object = {
                 "version": "0.1",
                 "storage": storage,
-                "http": {"addr": address},
+                "http": {"addr": address, "secret": "the same"},
                 "log": {"level": "warn"},
             }
             argv = ("docker-registry", "serve", str(self._site.write(f"registry-{name}.yml", content)))
             if readonly:
                 self.machine.start("registry", argv)
             else:
-                start_recorded(argv, self._site.folder / "registry.log", self._site.folder / "registry.pid")
+                log, pid = self._site.folder / "registry.log", self._site.folder / "registry.pid"
+                self._registry = start_recorded(argv, log, pid)
 
     def _first_objects(self) -> list[tuple[str, Object]]:
         ports = [

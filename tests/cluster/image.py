@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import platform
 import tarfile
 import urllib.request
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Image:
         """The image's configuration."""
         run = {"Entrypoint": list(self.entrypoint), "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "WorkingDir": "/"}
         layers = {"type": "layers", "diff_ids": [_digest(layer)]}
-        return json.dumps({"architecture": "amd64", "os": "linux", "config": run, "rootfs": layers}).encode()
+        return json.dumps({"architecture": ARCHITECTURES[platform.machine()], "os": "linux", "config": run, "rootfs": layers}).encode()
 
     def save(self, path: Path, name: str) -> None:
         """Write it as an archive in docker's format."""

@@ -97,9 +97,11 @@ def ip(*commands: str, prefix: Sequence[str] = ()) -> None:
         raise RuntimeError(f"ip {'; '.join(commands)}: {done.stderr}")
 
 
-def start_recorded(argv: Sequence[str], log: Path, pid: Path) -> None:
-    """Start a daemon on the test machine itself; :func:`end_recorded` ends it."""
-    record(pid, _popen(argv, log).pid)
+def start_recorded(argv: Sequence[str], log: Path, pid: Path) -> subprocess.Popen[bytes]:
+    """Start a daemon on the test machine itself; :func:`end_recorded` ends it, also from another run."""
+    daemon = _popen(argv, log)
+    record(pid, daemon.pid)
+    return daemon
 
 
 def _popen(argv: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
