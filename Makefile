@@ -2,7 +2,7 @@
 MODEL ?= examples/single
 SALTERN = .venv/bin/saltern
 
-.PHONY: help run down test test-fast lint format lock setup setup-test clean
+.PHONY: help run down test cluster test-fast lint format lock setup setup-test clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -15,6 +15,10 @@ down: ## take that cloud down (VOLUMES=1: its data too)
 
 test: setup-test lint ## all checks and all tests, with real engines
 	.venv/bin/pytest
+
+cluster: setup-test ## a Kubernetes of two nodes, as the tests have, until Ctrl-C
+	tests/cluster/build
+	.venv/bin/python -m tests.cluster
 
 test-fast: lint ## checks, unit and golden tests: seconds
 	.venv/bin/pytest -q tests/unit
