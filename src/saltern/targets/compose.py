@@ -6,7 +6,7 @@ Source: the Compose specification (compose-spec). ``docker compose``, docker-com
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import yaml
@@ -215,14 +215,18 @@ def _memory_key(workload: Workload, path: str, number: int) -> str:
     return f"{workload.hostname(number)}-{path.strip('/').replace('/', '-')}"
 
 
-def _memory_directories(workload: Workload, *processes: Process) -> dict[str, tuple[Process, RuntimeDirectory]]:
+def _memory_directories(workload: Workload, *processes: Process) -> dict[str, RuntimeDirectory]:
     """Writable folders in memory: those that a unit asks for below /run, and those of the formula; no volumes.
 
     They are volumes of the kind tmpfs because a plain ``tmpfs`` mount belongs to root, whatever it is told, when the
     image has the folder (runc 1.1).
     """
     taken = {volume.path.replace("/var/run/", "/run/") for volume in workload.volumes}
-    wanted = {d.path: (p, d) for p in processes for d in (*p.runtime, *map(RuntimeDirectory, p.tmpfs))}
+    wanted = {
+        directory.path: replace(directory, owner=process.user) if directory.owner is None else directory
+        for process in processes
+        for directory in (*process.runtime, *map(RuntimeDirectory, process.tmpfs))
+    }
     return {path: found for path, found in sorted(wanted.items()) if path not in {*taken, *ALWAYS_TMPFS}}
 
 
@@ -241,9 +245,9 @@ def _volumes(cloud: Cloud, workload: Workload) -> dict[str, Any]:
             memory = _memory(owner, "0755") if volume.kind == "runtime" else {}
             key = _key_of(workload, volume, number)
             found[key] = _volume(cloud, workload, key, memory)
-        for path, (process, directory) in _memory_directories(workload, *workload.processes).items():
+        for path, directory in _memory_directories(workload, *workload.processes).items():
             key = _memory_key(workload, path, number)
-            found[key] = _volume(cloud, workload, key, _memory(process.user, directory.mode))
+            found[key] = _volume(cloud, workload, key, _memory(directory.owner or "", directory.mode))
     for job in workload.jobs:
         name = "toolchain-" + job.toolchain.rpartition("-")[2]
         found[name] = {"name": job.toolchain, "external": True}
