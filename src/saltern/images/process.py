@@ -198,9 +198,12 @@ def _from_unit(name: str, start: str, unit: Mapping[str, list[str]], facts: Mapp
 
 
 def _follow(line: str, pid_file: str, prepare: str = "") -> tuple[str, ...]:
-    """Run a command that forks into the background, and stay as long as the process of its PID file does."""
+    """Run a command that forks into the background, and stay as long as the process of its PID file does.
+
+    A PID file that an earlier run left is removed, as systemd does: in a container its number is soon another process's.
+    """
     script = (
-        f"{prepare}{line} || exit; "
+        f"rm -f {pid_file}; {prepare}{line} || exit; "
         f"n=0; until [ -s {pid_file} ]; do n=$((n+1)); [ $n -gt 100 ] && exit 1; sleep 0.1; done; "
         f'pid=$(cat {pid_file}); trap "kill -TERM $pid" TERM; trap "kill -QUIT $pid" QUIT; '
         "tail --pid=$pid -f /dev/null & wait $!; tail --pid=$pid -f /dev/null"

@@ -311,6 +311,13 @@ def test_the_container_ends_when_the_daemon_ends(daemon: Daemon) -> None:
             shell.kill()
 
 
+def test_the_pid_file_of_an_earlier_run_is_not_taken_for_the_daemon(daemon: Daemon) -> None:
+    daemon.path.write_text(f"#!/bin/sh\n[ ! -e {daemon.pid_file} ] || exit 7\necho started > {daemon.log}\nexit 3\n")
+    daemon.pid_file.write_text("999999999")  # of a daemon that was killed
+    with daemon.start() as shell:
+        assert shell.wait(10) == 3
+
+
 def test_a_daemon_that_does_not_start_ends_the_container_with_its_code() -> None:
     command = read(service("Type=forking", "PIDFile=/nonexistent", "ExecStart=/bin/sh -c 'exit 3'")).command
     assert subprocess.run(command, check=False, timeout=10).returncode == 3
@@ -319,7 +326,7 @@ def test_a_daemon_that_does_not_start_ends_the_container_with_its_code() -> None
 def test_a_forking_daemon_gets_the_variables_of_its_environment_files() -> None:
     unit = service("Type=forking", "EnvironmentFile=-/etc/default/web", "ExecStart=/bin/web $OPTS $$HOME")
     script = read(unit, environment_files={"/etc/default/web": ""}).command[2]
-    assert script.startswith(r"set -a; . /etc/default/web; set +a; /bin/web $OPTS \$HOME || exit; ")
+    assert script.startswith(r"rm -f /run/web.pid; set -a; . /etc/default/web; set +a; /bin/web $OPTS \$HOME || exit; ")
 
 
 def test_forking_without_a_pid_file_uses_the_usual_one() -> None:
@@ -330,7 +337,7 @@ def test_forking_without_a_pid_file_uses_the_usual_one() -> None:
 def test_an_init_script_alone() -> None:
     got = read_process("web", {"unit": "", "init": "#!/bin/sh\n"}, None, ACCOUNTS)
     assert got.source == "/etc/init.d/web"
-    assert got.command[2].startswith("/etc/init.d/web start || exit;")
+    assert got.command[2].startswith("rm -f /run/web.pid; /etc/init.d/web start || exit;")
     assert "/run/web.pid" in got.command[2]
     assert got.capabilities == ROOT_CAPABILITIES
 
