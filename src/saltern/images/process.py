@@ -200,7 +200,7 @@ def _from_unit(name: str, start: str, unit: Mapping[str, list[str]], facts: Mapp
 def _follow(line: str, pid_file: str, prepare: str = "") -> tuple[str, ...]:
     """Run a command that forks into the background, and stay as long as the process of its PID file does.
 
-    A PID file that an earlier run left is removed, as systemd does: in a container its number is soon another process's.
+    A PID file that an earlier run left is removed, as systemd does: its number is soon another process's.
     """
     script = (
         f"rm -f {pid_file}; {prepare}{line} || exit; "

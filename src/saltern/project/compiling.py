@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from saltern.base.store import canonical, digest, in_json
 from saltern.formulas.lowstate import LowState
 from saltern.formulas.metadata import KINDS, Metadata, read_metadata
 from saltern.formulas.worker import Context, Frozen, Worker
+from saltern.model.membership import application_entries
 from saltern.phases import Hints, Phase, Split, split
 from saltern.project.context import Member, Project
 from saltern.project.workers import Bases, BaseSite
@@ -66,6 +68,8 @@ def try_members(
 
 
 def _compile_one(project: Project, bases: Bases, member: Member) -> Compiled:
+    if missing := tuple(_unknown_applications(project, member)):
+        raise FormulaError(missing)
     begun = time.monotonic()
     site = bases.site(member.settings.base)
     context = bases.context(member)
@@ -91,6 +95,24 @@ def _compile_one(project: Project, bases: Bases, member: Member) -> Compiled:
     if problems := [*_secrets_in(member, build)]:
         raise PhaseError(problems)
     return Compiled(member, site, low, metadata, found, build, before, after, key)
+
+
+def _unknown_applications(project: Project, member: Member) -> Iterator[Problem]:
+    """Applications that no formula has, with the places that ask for them."""
+    roots = [formula.root for formula in project.formulas]
+    for application in member.node.applications:
+        files = [f"{application.replace('.', '/')}{end}" for end in (".sls", "/init.sls")]
+        if not any((root / file).is_file() for root in roots for file in files):
+            entries = application_entries(member.node.flat)
+            close = difflib.get_close_matches(application, [formula.name for formula in project.formulas])
+            hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "Add its formula in saltern.yml."
+            yield Problem(
+                f"application {application!r}: there is no SLS of that name",
+                tuple(entry.mark.place for entry in entries if entry.name == application and not entry.removes),
+                details=f"No formula has {files[0]} or {files[1]}.",
+                resolution=hint,
+                node=member.node.name,
+            )
 
 
 def _low_state(member: Member, known: Mapping[str, Any]) -> LowState:

@@ -36,12 +36,11 @@ class Sources:
 
     def mention(self, sls: str) -> tuple[str, int]:
         """The first file and line that includes an SLS, by its whole name or a relative one."""
-        pattern = re.compile(
-            rf"""(?:^|[\s\[,-])['"]?(?:{re.escape(sls)}|\.+{re.escape(sls.rpartition(".")[2])})['"]?(?:$|[\s\],])"""
-        )
+        name = rf"""['"]?(?:{re.escape(sls)}|\.+{re.escape(sls.rpartition(".")[2])})['"]?"""
+        pattern = re.compile(rf"""\s*-\s+{name}\s*(?:#|$)|\s*include:\s*\[(?:.*[\s,])?{name}\s*[\],]""")
         for file in sorted(name for name in self._roots.files if name.endswith(".sls")):
             for number, line in enumerate(self.lines(file), 1):
-                if pattern.search(line):
+                if pattern.match(line):
                     return file, number
         return "", 0
 

@@ -244,6 +244,12 @@ class TestErrors:
         with pytest.raises(FormulaError, match=r"nothing\.here"):
             formula.compile("nothing.here")
 
+    def test_a_word_in_a_comment_is_no_include(self, formula: Formula) -> None:
+        formula.write({"other/init.sls": "# a gone thing: gone, [gone]\na:\n  test.nop:\n  - gone: 1\n"})
+        with pytest.raises(FormulaError) as caught:
+            formula.compile("gone")
+        assert [place for problem in caught.value.problems for place in problem.places] == []
+
     def test_unknown_include(self, formula: Formula) -> None:
         brief, places = self.problem(formula, "include:\n- web.gone\n")
         assert "web.gone" in brief
