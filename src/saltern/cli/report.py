@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -72,11 +73,23 @@ def shown(caller: Caller, one: Compiled) -> None:
         chunks = [_assignment(one, a) for a in one.split.assignments]
         print_json(caller, {"node": one.member.node.name, "chunks": chunks})
         return
+    ids = Counter((a.chunk.function, a.chunk.id) for a in one.split.assignments)
     rows = [
-        (f"{a.phase}{' (after)' if a.after else ''}", a.chunk.function, a.chunk.id, a.chunk.place, a.reason)
+        (
+            f"{a.phase}{' (after)' if a.after else ''}",
+            a.chunk.function,
+            a.chunk.id if ids[a.chunk.function, a.chunk.id] == 1 else f"{a.chunk.id}: {_told(one, a)}",
+            a.chunk.place,
+            a.reason,
+        )
         for a in one.split.assignments
     ]
     print_table(caller, ("phase", "state", "id", "declared at", "because"), rows)
+
+
+def _told(one: Compiled, assignment: Assignment) -> Any:
+    """The name of a chunk, which tells apart what `names` made of one id."""
+    return readable(assignment.chunk.name, one.member.references)
 
 
 def _assignment(one: Compiled, assignment: Assignment) -> dict[str, Any]:
@@ -86,7 +99,7 @@ def _assignment(one: Compiled, assignment: Assignment) -> dict[str, Any]:
         "after": assignment.after,
         "function": chunk.function,
         "id": chunk.id,
-        "name": readable(chunk.name, one.member.references),
+        "name": _told(one, assignment),
         "sls": chunk.sls,
         "place": chunk.place,
         "reason": assignment.reason,

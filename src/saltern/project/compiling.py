@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from saltern.base.threads import side_by_side
 from saltern.formulas.lowstate import LowState
 from saltern.formulas.metadata import KINDS, Metadata, read_metadata, schemas_key
 from saltern.formulas.worker import Context, Frozen, Worker
+from saltern.model.membership import application_entries
 from saltern.phases import Hints, Phase, Split, split
 from saltern.project.context import Member, Project
 from saltern.project.workers import Bases, BaseSite
@@ -120,6 +122,8 @@ def _from_cache(asked: _Asked) -> Compiled:
 def _compile(project: Project, bases: Bases, asked: _Asked, number: int = 0) -> Compiled:
     begun = time.monotonic()
     member, applications = asked.member, asked.member.node.applications
+    if missing := tuple(_unknown_applications(project, member)):
+        raise FormulaError(missing)
     project.emit(Event(STAGE, member.name, State.STARTED, f"{len(applications)} applications"))
     worker, context = bases.worker(asked.site, number), bases.context(member)
     low = worker.compile(context, applications, KINDS)
@@ -143,6 +147,24 @@ def _compiled(asked: _Asked, low: LowState, metadata: Metadata, found: Split, *f
     if problems := [*_secrets_in(asked.member, build)]:
         raise PhaseError(problems)
     return Compiled(asked.member, asked.site, low, metadata, found, build, before, after, asked.key)
+
+
+def _unknown_applications(project: Project, member: Member) -> Iterator[Problem]:
+    """Applications that no formula has, with the places that ask for them."""
+    roots = [formula.root for formula in project.formulas]
+    for application in member.node.applications:
+        files = [f"{application.replace('.', '/')}{end}" for end in (".sls", "/init.sls")]
+        if not any((root / file).is_file() for root in roots for file in files):
+            entries = application_entries(member.node.flat)
+            close = difflib.get_close_matches(application, [formula.name for formula in project.formulas])
+            hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "Add its formula in saltern.yml."
+            yield Problem(
+                f"application {application!r}: there is no SLS of that name",
+                tuple(entry.mark.place for entry in entries if entry.name == application and not entry.removes),
+                details=f"No formula has {files[0]} or {files[1]}.",
+                resolution=hint,
+                node=member.node.name,
+            )
 
 
 def freeze(worker: Worker, context: Context, found: Split) -> tuple[Frozen, Frozen, Frozen]:

@@ -246,9 +246,9 @@ def _volumes(cloud: Cloud, workload: Workload) -> dict[str, Any]:
             memory = _memory(owner, "0755") if volume.kind == "runtime" else {}
             key = _key_of(workload, volume, number)
             found[key] = _volume(cloud, workload, key, memory)
-        for path, (process, directory) in workload.memory_directories(*workload.processes).items():
+        for path, directory in workload.memory_directories(*workload.processes).items():
             key = _memory_key(workload, path, number)
-            found[key] = _volume(cloud, workload, key, _memory(process.user, directory.mode))
+            found[key] = _volume(cloud, workload, key, _memory(directory.owner or "", directory.mode))
     for job in workload.jobs:
         name = "toolchain-" + job.toolchain.rpartition("-")[2]
         found[name] = {"name": job.toolchain, "external": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from saltern.formulas.metadata import Balancer, Check, Connection, Volume
@@ -94,10 +94,17 @@ class Workload:
         """The process of that name, else its first; None where it has none."""
         return next((p for p in self.processes if p.name == name), next(iter(self.processes), None))
 
-    def memory_directories(self, *processes: Process) -> dict[str, tuple[Process, RuntimeDirectory]]:
-        """Writable folders in memory: those that a unit asks for below /run, and those of the formula; no volumes."""
+    def memory_directories(self, *processes: Process) -> dict[str, RuntimeDirectory]:
+        """Writable folders in memory, with their owners: those that units ask for below /run, and those of the formula.
+
+        What is a volume is not among them.
+        """
         taken = {volume.path.replace("/var/run/", "/run/") for volume in self.volumes}
-        wanted = {d.path: (p, d) for p in processes for d in (*p.runtime, *map(RuntimeDirectory, p.tmpfs))}
+        wanted = {
+            directory.path: replace(directory, owner=process.user) if directory.owner is None else directory
+            for process in processes
+            for directory in (*process.runtime, *map(RuntimeDirectory, process.tmpfs))
+        }
         return {path: found for path, found in sorted(wanted.items()) if path not in {*taken, *ALWAYS_TMPFS}}
 
     def instances(self) -> tuple[Instance, ...]:

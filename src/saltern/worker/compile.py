@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import metadata, node, places, rendering, requisites, warm
@@ -33,14 +34,14 @@ def compile_node(target: node.Node, sls: list[str], kinds: list[str]) -> dict[st
         watcher.fail()
     sources = places.Sources(target.roots)
     for chunk in chunks:
-        chunk["__file__"], chunk["__line__"] = sources.find(chunk["__sls__"], chunk["__id__"])
+        chunk["__file__"], chunk["__line__"] = sources.find(chunk["__sls__"], chunk["__id__"], _function(chunk))
     problems = requisites.unknown(chunks, high_state.state)
     if problems:
         raise Problems(problems)
     return {
         "low": [_plain(chunk) for chunk in chunks],
         "metadata": found,
-        "warnings": _unknown_functions(chunks, high_state.state),
+        "warnings": [*target.warnings, *_unknown(chunks, high_state.state)],
     }
 
 
@@ -62,17 +63,36 @@ def _low(high_state: Any, sls: list[str], watcher: rendering.Watcher) -> list[di
     return list(chunks)
 
 
-def _unknown_functions(chunks: list[dict[str, Any]], state: Any) -> list[str]:
-    """State functions that this Salt does not have; only a warning, because the chunk may never be applied."""
+def _function(chunk: Mapping[str, Any]) -> str:
+    return f"{chunk['state']}.{chunk['fun']}"
+
+
+def _unknown(chunks: list[dict[str, Any]], state: Any) -> Iterator[str]:
+    """State functions, and arguments of them, that this Salt does not have.
+
+    Only a warning, because the chunk may never be applied.
+    """
     known: dict[str, bool] = {}
-    found = []
     for chunk in chunks:
-        function = f"{chunk['state']}.{chunk['fun']}"
+        function, place = _function(chunk), f"{chunk['__file__']}:{chunk['__line__']}"
         if function not in known:
             known[function] = _is_known(state.states, str(chunk["state"]), function)
         if not known[function]:
-            found.append(f"{chunk['__file__']}:{chunk['__line__']}: Salt has no state function {function}")
-    return found
+            yield f"{place}: Salt has no state function {function}"
+        elif function in state.states._dict:
+            for argument in _unknown_arguments(chunk, state.states[function]):
+                yield f"{place}: Salt's {function} has no argument {argument!r}, and will fail"
+
+
+def _unknown_arguments(chunk: Mapping[str, Any], function: Any) -> list[str]:
+    """What Salt would refuse when it applies the chunk."""
+    import salt.state
+
+    signature = inspect.signature(function).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in signature):
+        return []
+    taken = {parameter.name for parameter in signature} | salt.state.STATE_INTERNAL_KEYWORDS
+    return sorted(key for key in chunk if key not in taken and not key.startswith("__"))
 
 
 def _is_known(loader: Any, module: str, function: str) -> bool:

@@ -115,6 +115,8 @@ class Node:
     roots: Any
     """:class:`~.files.Roots`."""
     secrets: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What was left out of it, for people."""
 
     @property
     def pillar(self) -> dict[str, Any]:
@@ -152,9 +154,10 @@ def of(request: Mapping[str, Any]) -> Node:
     )
     given = request.get("grains") or {}
     options["grains"] = fixed.of(name, given, salt_version())
-    options["grains"].update(_custom_grains(options, roots))
+    found, warnings = _custom_grains(options, roots)
+    options["grains"].update(found)
     options["grains"].update(given)
-    return Node(name, options, roots, tuple(request.get("secrets") or ()))
+    return Node(name, options, roots, tuple(request.get("secrets") or ()), warnings)
 
 
 def _own_options() -> Any:
@@ -201,24 +204,24 @@ def _module_folders(roots: Any) -> list[str]:
     return folders
 
 
-def _custom_grains(options: dict[str, Any], roots: Any) -> dict[str, Any]:
-    """What the ``_grains`` modules of the formulas return."""
+def _custom_grains(options: dict[str, Any], roots: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What the ``_grains`` modules of the formulas return; as with Salt, one that fails gives no grain."""
     from salt.loader.lazy import LazyLoader
 
     folders = [f"{root}/_grains" for root in roots.roots if f"{root}/_grains" in roots.times]
     if not folders:
-        return {}
+        return {}, ()
     loader = LazyLoader(folders, options, tag="grains")
     found: dict[str, Any] = {}
+    warnings = []
     for name, function in loader.items():
         wanted = inspect.signature(function).parameters
         arguments = {"grains": {**options["grains"], **found}} if "grains" in wanted else {}
         try:
             result = function(**arguments)
         except Exception as error:
-            raise Problems(
-                [Problem(f"grain {name} of a formula failed: {error}", f"_grains/{name.split('.')[0]}.py")]
-            ) from error
+            warnings.append(f"_grains/{name.split('.')[0]}.py: {name} failed, so its grains are missing: {error}")
+            continue
         if isinstance(result, dict):
             found.update(result)
-    return found
+    return found, tuple(warnings)

@@ -110,14 +110,14 @@ def test_a_hash_depends_on_the_process(web: Workload, change: dict[str, Any]) ->
 
 
 def test_folders_in_memory_belong_to_the_process(web: Workload) -> None:
-    folders = (RuntimeDirectory("/run/web", "0750"), RuntimeDirectory("/run/web/sub"))
+    folders = (RuntimeDirectory("/run/web", "0750"), RuntimeDirectory("/run/web/sub", owner="7:8"))
     data = compose.project(
         Cloud("lab", (replace(web, processes=(replace(web.processes[0], runtime=folders),)),)), "docker"
     )
     options = {name: volume["driver_opts"]["o"] for name, volume in data["volumes"].items()}
     assert options == {
         "web-run-web": "uid=200,gid=200,mode=0750,nosuid,nodev",
-        "web-run-web-sub": "uid=200,gid=200,mode=0755,nosuid,nodev",
+        "web-run-web-sub": "uid=7,gid=8,mode=0755,nosuid,nodev",
     }
 
 

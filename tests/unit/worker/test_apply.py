@@ -79,6 +79,18 @@ def test_failure_is_told_with_its_place_and_stops_what_requires_it(formula: Form
     assert not (tmp_path / "ran").exists()
 
 
+def test_an_argument_that_salt_does_not_have_fails_its_state_alone(formula: Formula, tmp_path: Path) -> None:
+    result = formula.apply(
+        f"a:\n  file.touch:\n  - name: {tmp_path}/x\n  - gone: 1\n"
+        f"b:\n  file.touch:\n  - name: {tmp_path}/y\n  - require: [file: a]\n"
+        f"c:\n  file.touch:\n  - name: {tmp_path}/z\n"
+    )
+    assert sorted((one.id, one.ok) for one in result.results) == [("a", False), ("b", False), ("c", True)]
+    (refused,) = [one for one in result.results if one.id == "a"]
+    assert refused.comment == "'gone' is an invalid keyword argument for 'file.touch'"
+    assert str(result.problems("web01")[0].places[0]) == "web/init.sls:1"
+
+
 def test_unknown_state_function_fails_clearly(formula: Formula) -> None:
     result = formula.apply("a:\n  nosuch.present: []\n")
     assert "nosuch.present" in result.failed[0].comment

@@ -145,8 +145,8 @@ def memory_part(workload: Workload, processes: Iterable[Process], job: Job | Non
 
 def _memory(workload: Workload, processes: tuple[Process, ...], claims: set[str]) -> Mapping[str, tuple[Account, str]]:
     found = {
-        path: (Account.of(process.user), directory.mode)
-        for path, (process, directory) in workload.memory_directories(*processes).items()
+        path: (Account.of(directory.owner or ""), directory.mode)
+        for path, directory in workload.memory_directories(*processes).items()
     }
     owner = Account.of(processes[0].user if processes else "")
     found |= {v.path: (owner, RUNTIME_MODE) for v in workload.volumes if v.path not in claims}
