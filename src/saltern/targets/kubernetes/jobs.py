@@ -23,14 +23,14 @@ from saltern.targets.kubernetes.metadata import (
     pod_labels,
     selector,
 )
-from saltern.targets.kubernetes.parts import Account, Part, empty, mount, scratch, together
+from saltern.targets.kubernetes.parts import Account, Part, empty, mount, own, scratch, together
 from saltern.targets.kubernetes.pods import accounts_of, base_spec
 from saltern.targets.kubernetes.site import Request
 from saltern.targets.kubernetes.storage import claim_part, claimed, memory_part, own_claims
 from saltern.targets.workload import JOB_CAPABILITIES, WORKER, Job
 
-TOOLCHAIN = "toolchain"
-REQUEST = "request"
+TOOLCHAIN = own("toolchain")
+REQUEST = own("request")
 INSTALL = ("/mnt/bin/python3", "-I", "-S", "-B", "/mnt/worker", "install", "/media")
 """What the image with the toolchain runs: copy it from /mnt to /media."""
 NOBODY = Account(65534, 65534)
@@ -100,7 +100,7 @@ def _template(frame: Frame, job: Job, sources: list[dict[str, Any]]) -> dict[str
 
 def _installer(frame: Frame) -> dict[str, Any]:
     return {
-        "name": TOOLCHAIN,
+        "name": "toolchain",
         "image": frame.site.image(frame.site.of(frame.workload.name).installer),
         "imagePullPolicy": "IfNotPresent",
         "command": list(INSTALL),
