@@ -125,13 +125,11 @@ class Configuration:
             return Part()
         sources = sorted({self._volume(f) for f in files if f.kind == "file"})
         tops = sorted({f.folder or f.path for f in files})
+        tools = [mount(own(one), f"{ROOT}/{one}", read_only=True) for one in sources]
         return Part(
             (empty(own(name)),),
             tuple(mount(own(name), path, path.strip("/"), read_only=True) for path in tops),
-            (
-                *(mount(own(one), f"{ROOT}/{one}", read_only=True) for one in sources),
-                mount(own(name), f"{ROOT}/{name}"),
-            ),
+            (*tools, mount(own(name), f"{ROOT}/{name}")),
             tuple(self._copies(files, f"{ROOT}/{name}", who)),
         )
 
