@@ -38,9 +38,7 @@ from saltern.targets.kubernetes.manifest import SEPARATE
     metavar="VERSION",
     help="The version that manifests are for.",
 )
-@click.option(
-    "--secrets", is_flag=True, help="Write the values of secrets into manifests, in files that only you can read."
-)
+@click.option("--secrets", is_flag=True, help="Write the values of secrets into manifests too, for your eyes only.")
 @rollout_options
 def render_command(caller: Caller, folder: Path | None, target: str, kubernetes_version: str, secrets: bool) -> None:
     """Build, render all configuration and write what the target reads, without touching what runs.

@@ -195,9 +195,8 @@ def ensure_installer(engine: Engine, toolchain: Toolchain, tag: str) -> None:
     """
     if engine.image(tag) is None:
         with tempfile.TemporaryDirectory(prefix="installer-") as folder:
-            recipe = (
-                f"FROM {toolchain.base}\nCOPY --from={toolchain.tag} / {MOUNT_POINT}/\nLABEL {LABEL}={toolchain.key}\n"
-            )
+            copy = f"COPY --from={toolchain.tag} / {MOUNT_POINT}/"
+            recipe = f"FROM {toolchain.base}\n{copy}\nLABEL {LABEL}={toolchain.key}\n"
             (Path(folder) / "Containerfile").write_text(recipe, encoding="utf-8")
             engine.build(Path(folder), tag=tag)
 

@@ -17,7 +17,7 @@ from saltern.base.errors import ConfigError, Problem
 from saltern.base.store import digest
 from saltern.targets.kubernetes.manifest import Manifest
 from saltern.targets.kubernetes.metadata import Frame, instance
-from saltern.targets.kubernetes.parts import ROOT, Account, Part, empty, mount, together
+from saltern.targets.kubernetes.parts import ROOT, Account, Part, empty, mount, own, together
 from saltern.targets.kubernetes.site import ConfigFile
 
 LIMIT = 900_000
@@ -107,29 +107,30 @@ class Configuration:
         direct = {who: [f for f in self.files if _is_direct(f, who, group)] for who in accounts}
         exact = {who: [f for f in self.files if f not in direct[who] and _may_read(f, who)] for who in accounts}
         volumes = self._volumes([f for fs in direct.values() for f in fs], [f for fs in exact.values() for f in fs])
-        names = {who: EXACT if number == 1 else f"{EXACT}-{number}" for number, who in enumerate(accounts, 1)}
-        copied = {who: self._exact_part(exact[who], names[who], with_owner=not who.uid) for who in accounts}
+        names = {who: _numbered(EXACT, number) for number, who in enumerate(accounts, 1)}
+        copied = {who: self._exact_part(exact[who], names[who], who) for who in accounts}
         return {who: together([self._direct_part(direct[who], volumes), copied[who]]) for who in accounts}
 
     def for_job(self) -> Part:
         """All of it, with owners."""
         volumes = self._volumes([], self.files)
-        return together([Part(tuple(volumes)), self._exact_part(list(self.files), EXACT, with_owner=True)])
+        return together([Part(tuple(volumes)), self._exact_part(list(self.files), EXACT, Account())])
 
     def _direct_part(self, files: list[ConfigFile], volumes: list[dict[str, Any]]) -> Part:
-        mounts = (mount(self._volume(f), f.path, self._keys[f.path], read_only=True) for f in files)
+        mounts = (mount(own(self._volume(f)), f.path, self._keys[f.path], read_only=True) for f in files)
         return Part(tuple(volumes), tuple(mounts))
 
-    def _exact_part(self, files: list[ConfigFile], name: str, *, with_owner: bool) -> Part:
+    def _exact_part(self, files: list[ConfigFile], name: str, who: Account) -> Part:
         if not files:
             return Part()
         sources = sorted({self._volume(f) for f in files if f.kind == "file"})
         tops = sorted({f.folder or f.path for f in files})
+        tools = [mount(own(one), f"{ROOT}/{one}", read_only=True) for one in sources]
         return Part(
-            (empty(name),),
-            tuple(mount(name, path, path.strip("/"), read_only=True) for path in tops),
-            (*(mount(one, f"{ROOT}/{one}", read_only=True) for one in sources), mount(name, f"{ROOT}/{name}")),
-            tuple(self._copies(files, f"{ROOT}/{name}", with_owner=with_owner)),
+            (empty(own(name)),),
+            tuple(mount(own(name), path, path.strip("/"), read_only=True) for path in tops),
+            (*tools, mount(own(name), f"{ROOT}/{name}")),
+            tuple(self._copies(files, f"{ROOT}/{name}", who)),
         )
 
     def _volume(self, file: ConfigFile) -> str:
@@ -138,39 +139,45 @@ class Configuration:
     def _volume_of(self, path: str) -> str:
         key = self._keys[path]
         number = next(n for n, part in enumerate(self._bins, 1) if key in part)
-        return "config" if number == 1 else f"config-{number}"
+        return _numbered("config", number)
 
     def _volumes(self, direct: Iterable[ConfigFile], exact: Iterable[ConfigFile]) -> list[dict[str, Any]]:
         modes = {f.path: 0o440 for f in exact if f.kind == "file"} | {f.path: f.mode & 0o777 for f in direct}
         wanted = {path: self._volume_of(path) for path in modes}
         found = []
         for number, name in enumerate(self._names, 1):
-            volume = "config" if number == 1 else f"config-{number}"
+            volume = _numbered("config", number)
             items = [
                 {"key": self._keys[path], "path": self._keys[path], "mode": modes[path]}
                 for path in sorted(wanted)
                 if wanted[path] == volume
             ]
             if items:
-                found.append({"name": volume, "secret": {"secretName": name, "defaultMode": 0o440, "items": items}})
+                found.append(
+                    {"name": own(volume), "secret": {"secretName": name, "defaultMode": 0o440, "items": items}}
+                )
         return found
 
-    def _copies(self, files: list[ConfigFile], root: str, *, with_owner: bool) -> Iterator[str]:
+    def _copies(self, files: list[ConfigFile], root: str, who: Account) -> Iterator[str]:
         """Shell lines that make the files below a folder in memory; folders get their modes last."""
         folders = [f for f in files if f.kind == "directory"]
         parents = {f.path.rpartition("/")[0] for f in files} - {f.path for f in folders}
         yield from (f"mkdir -p {quote(root + path)}" for path in sorted({*parents, *(f.path for f in folders)}))
         for file in files:
-            own = f"-o {file.uid} -g {file.gid} " if with_owner else ""
+            owner = f"-g {who.gid}" if who.uid else f"-o {file.uid} -g {file.gid}"
             if file.kind == "file":
                 source = quote(f"{ROOT}/{self._volume(file)}/{self._keys[file.path]}")
-                yield f"install -m {file.mode:04o} {own}{source} {quote(root + file.path)}"
+                yield f"install -m {file.mode:04o} {owner} {source} {quote(root + file.path)}"
             elif file.kind == "symlink":
                 yield f"ln -sfn {quote(file.target)} {quote(root + file.path)}"
         for folder in reversed(folders):
-            if with_owner:
+            if not who.uid:
                 yield f"chown {folder.uid}:{folder.gid} {quote(root + folder.path)}"
             yield f"chmod {folder.mode:04o} {quote(root + folder.path)}"
+
+
+def _numbered(name: str, number: int) -> str:
+    return name if number == 1 else f"{name}-{number}"
 
 
 def _is_direct(file: ConfigFile, who: Account, group: int) -> bool:

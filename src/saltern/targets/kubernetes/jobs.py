@@ -12,6 +12,7 @@ from typing import Any
 from saltern.base.store import canonical, digest
 from saltern.targets.kubernetes.configuration import Configuration, bins, keys, secret, secret_names
 from saltern.targets.kubernetes.containers import prepare_container, security
+from saltern.targets.kubernetes.controllers import kind_of
 from saltern.targets.kubernetes.manifest import Manifest
 from saltern.targets.kubernetes.metadata import (
     ANNOTATION_JOB,
@@ -23,14 +24,15 @@ from saltern.targets.kubernetes.metadata import (
     pod_labels,
     selector,
 )
-from saltern.targets.kubernetes.parts import Account, Part, empty, mount, scratch, together
+from saltern.targets.kubernetes.parts import Account, Part, empty, mount, own, scratch, together
 from saltern.targets.kubernetes.pods import accounts_of, base_spec
+from saltern.targets.kubernetes.services import ports_of
 from saltern.targets.kubernetes.site import Request
 from saltern.targets.kubernetes.storage import claim_part, claimed, memory_part, own_claims
 from saltern.targets.workload import JOB_CAPABILITIES, WORKER, Job
 
-TOOLCHAIN = "toolchain"
-REQUEST = "request"
+TOOLCHAIN = own("toolchain")
+REQUEST = own("request")
 INSTALL = ("/mnt/bin/python3", "-I", "-S", "-B", "/mnt/worker", "install", "/media")
 """What the image with the toolchain runs: copy it from /mnt to /media."""
 NOBODY = Account(65534, 65534)
@@ -88,10 +90,10 @@ def _template(frame: Frame, job: Job, sources: list[dict[str, Any]]) -> dict[str
     spec: dict[str, Any] = {
         **base_spec(frame, who, ()),
         "restartPolicy": "Never",
-        "hostname": workload.hostname(),
+        **_named(frame),
         "affinity": _affinity(frame, job),
         "initContainers": [_installer(frame), *_prepared(frame, pod)],
-        "containers": [_worker(frame, pod)],
+        "containers": [_worker(frame, job, pod)],
         "volumes": [*pod.volumes, empty(TOOLCHAIN, memory=False), request],
     }
     metadata = {"labels": pod_labels(frame.cloud, workload, _component(job)), "annotations": {ANNOTATION_SECURITY: WHY}}
@@ -100,7 +102,7 @@ def _template(frame: Frame, job: Job, sources: list[dict[str, Any]]) -> dict[str
 
 def _installer(frame: Frame) -> dict[str, Any]:
     return {
-        "name": TOOLCHAIN,
+        "name": "toolchain",
         "image": frame.site.image(frame.site.of(frame.workload.name).installer),
         "imagePullPolicy": "IfNotPresent",
         "command": list(INSTALL),
@@ -113,12 +115,31 @@ def _prepared(frame: Frame, pod: Part) -> list[dict[str, Any]]:
     return [prepare_container(frame, Account(), pod, capabilities=JOB_CAPABILITIES)] if pod.script else []
 
 
-def _worker(frame: Frame, pod: Part) -> dict[str, Any]:
+def _named(frame: Frame) -> dict[str, str]:
+    """The host name of the first pod, where that has one: some services are found, and keep data, by it."""
+    if kind_of(frame.cloud, frame.workload) != "StatefulSet":
+        return {}
+    return {"hostname": f"{instance(frame.workload)}-0"}
+
+
+def _command(frame: Frame, job: Job) -> list[str]:
+    """What Salt's container runs. A job beside has the ports of the first pod's processes for its own."""
+    workload = frame.workload
+    ports = ports_of(workload)
+    if job.when == "before" or not ports:
+        return list(WORKER)
+    name = instance(workload)
+    first = f"{name}-0.{name}-pods" if kind_of(frame.cloud, workload) == "StatefulSet" else workload.name
+    beside = ("beside", f"{first}.{frame.site.namespace}.svc", ",".join(map(str, ports)))
+    return [*WORKER[:-2], *beside, *WORKER[-2:]]
+
+
+def _worker(frame: Frame, job: Job, pod: Part) -> dict[str, Any]:
     return {
         "name": "salt",
         "image": frame.site.image(frame.workload.image),
         "imagePullPolicy": "IfNotPresent",
-        "command": list(WORKER),
+        "command": _command(frame, job),
         "workingDir": "/",
         "securityContext": security(Account(), JOB_CAPABILITIES, read_only=False),
         "volumeMounts": [

@@ -50,6 +50,11 @@ class Account:
         return cls(int(uid), int(gid or uid))
 
 
+def own(name: str) -> str:
+    """The name of a volume of ours, which no volume of a formula has."""
+    return f"saltern-{name}"
+
+
 def empty(name: str, *, memory: bool = True) -> dict[str, Any]:
     """A volume that lives as long as its pod."""
     return {"name": name, "emptyDir": {"medium": "Memory"} if memory else {}}
@@ -65,6 +70,6 @@ def mount(name: str, path: str, sub_path: str = "", *, read_only: bool = False) 
 
 def scratch() -> Part:
     """The folders that any container may write to. Only /run is in memory: what is put into the others can be large."""
-    names = {path: path.strip("/").replace("/", "-") for path in ALWAYS_TMPFS}
+    names = {path: own(path.strip("/").replace("/", "-")) for path in ALWAYS_TMPFS}
     volumes = tuple(empty(name, memory=path == "/run") for path, name in names.items())
     return Part(volumes, tuple(mount(name, path) for path, name in names.items()))

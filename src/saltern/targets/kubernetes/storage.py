@@ -15,7 +15,7 @@ from saltern.formulas.metadata import Volume
 from saltern.images.process import Process
 from saltern.targets.kubernetes.manifest import Manifest
 from saltern.targets.kubernetes.metadata import Frame, dns, instance
-from saltern.targets.kubernetes.parts import ROOT, Account, Part, empty, mount
+from saltern.targets.kubernetes.parts import ROOT, Account, Part, empty, mount, own
 from saltern.targets.workload import Job, Workload
 
 CONTENT = "content"
@@ -121,10 +121,10 @@ def claim_part(workload: Workload, owner: Account, job: Job | None = None) -> Pa
 
 
 def _seed(path: str, place: str, owner: Account, *, as_root: bool) -> list[str]:
-    own = f"chown {owner.uid}:{owner.gid} {place}/.new; " if as_root else ""
+    give = f"chown {owner.uid}:{owner.gid} {place}/.new; " if as_root else ""
     copy = f"if [ -d {quote(path)} ]; then cp -a {quote(path)}/. {place}/.new/; fi"
     return [
-        f"if [ ! -e {place}/{CONTENT} ]; then rm -rf {place}/.new; mkdir -m 0750 {place}/.new; {own}{copy}; "
+        f"if [ ! -e {place}/{CONTENT} ]; then rm -rf {place}/.new; mkdir -m 0750 {place}/.new; {give}{copy}; "
         f"mv {place}/.new {place}/{CONTENT}; fi"
     ]
 
@@ -137,10 +137,10 @@ def memory_part(workload: Workload, processes: Iterable[Process], job: Job | Non
     names = {path: path.strip("/").replace("/", "-") for path in wanted}
     script = []
     for path, (owner, mode) in wanted.items():
-        own = f"-o {owner.uid} -g {owner.gid} " if job is not None else ""
-        script.append(f"install -d -m {mode} {own}{ROOT}/{MEMORY}/{quote(names[path])}")
-    mounts = tuple(mount(MEMORY, path, names[path]) for path in wanted)
-    return Part((empty(MEMORY),), mounts, (mount(MEMORY, f"{ROOT}/{MEMORY}"),), tuple(script))
+        given = f"-o {owner.uid} -g {owner.gid} " if job is not None else ""
+        script.append(f"install -d -m {mode} {given}{ROOT}/{MEMORY}/{quote(names[path])}")
+    mounts = tuple(mount(own(MEMORY), path, names[path]) for path in wanted)
+    return Part((empty(own(MEMORY)),), mounts, (mount(own(MEMORY), f"{ROOT}/{MEMORY}"),), tuple(script))
 
 
 def _memory(workload: Workload, processes: tuple[Process, ...], claims: set[str]) -> Mapping[str, tuple[Account, str]]:
