@@ -208,8 +208,10 @@ class Events:
 
 
 def free_port() -> int:
-    """A loopback port that nothing uses, below those that the kernel gives to clients."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
+    """A loopback port that nothing uses, below those that the kernel gives to clients; each worker has its range."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    begin = 20000 + worker % 4 * 2500
+    for port in range(begin + os.getpid() % 1500, begin + 2500):
         if port not in _GIVEN:
             with socket.socket() as probe:
                 try:
