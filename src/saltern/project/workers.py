@@ -18,6 +18,7 @@ from saltern.images.toolchain import (
     ensure_toolchain,
     ensure_toolchain_volume,
     local_command,
+    local_key,
     local_site_packages,
     serve_spec,
 )
@@ -41,7 +42,7 @@ class BaseSite:
     @property
     def identity(self) -> str:
         """What compiled low state depends on."""
-        return digest(self.base.digest, self.toolchain.key) if self.made else LOCAL
+        return digest(self.base.digest, self.toolchain.key) if self.made else local_key()
 
     @property
     def base(self) -> Base:

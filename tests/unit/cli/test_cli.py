@@ -125,6 +125,11 @@ def test_every_verb_has_the_common_options(words: tuple[str, ...]) -> None:
         assert {"--worker", "--progress"} <= names
 
 
+@pytest.mark.parametrize("name", sorted(name for name, one in cli.commands.items() if isinstance(one, click.Group)))
+def test_help_of_every_group_has_examples(run: Run, name: str) -> None:
+    assert f"saltern {name}" in run(name, "--help").out.partition("Examples:")[2]
+
+
 def test_help_of_the_whole_and_version(run: Run) -> None:
     assert "Examples:" in run("--help").out
     assert run("--version").out.startswith("saltern, version ")
