@@ -56,6 +56,8 @@ class Cloud:
     state: Path
     engine: Engine
     ports: dict[str, int]
+    inside: tuple[str, ...] = ()
+    """What a command begins with so that it runs where the engine is."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -66,7 +68,7 @@ class Cloud:
         return self.state / "saltern" / self.name
 
     def argv(self, verb: str, *words: str) -> list[str]:
-        return [str(SALTERN), verb, *words, "--model", str(self.model), "--engine", self.engine.name]
+        return [*self.inside, str(SALTERN), verb, *words, "--model", str(self.model), "--engine", self.engine.name]
 
     def saltern(self, verb: str, *words: str, code: int | None = 0) -> Done:
         """Run a verb to its end; ``code`` is what it has to return, None: anything."""
