@@ -220,7 +220,7 @@ def test_containers_that_die_in_the_middle(lab: Lab) -> None:
 def test_a_monitor_of_a_container_that_dies(lab: Lab) -> None:
     """podman has no daemon: a process of its own, conmon, looks after each container."""
     cloud = lab.cloud
-    pid = int(cloud.call("inspect", "--format", "{{.ConmonPid}}", f"{cloud.name}-web-2"))
+    pid = int(cloud.call("inspect", "--format", "{{.State.ConmonPid}}", f"{cloud.name}-web-2"))
     os.kill(pid, 9)
     assert eventually(lambda: not Path("/proc", str(pid)).exists())
     lab.status()
