@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from saltern.base.errors import BackupError, Problem, SalternError, UsageError
@@ -32,6 +32,7 @@ FOLDER = "backups"
 WORK = ".backup-"
 """How the private folders of plain data begin."""
 TIME = "%Y-%m-%dT%H-%M-%SZ"
+TIME_LENGTH = len("2026-01-31T12-00-00Z")
 
 
 def backups_folder(project: Project) -> Path:
@@ -66,7 +67,7 @@ def backup_locked(project: Project, names: Sequence[str] = (), reason: str = "")
         kept = _take_all(Taker(project.engine, work, part, recipients, project.emit), _instances(project, chosen))
         source, revision = describe_revision(project)
         made = Backup(
-            name=_free_name(folder, started),
+            name=free_name(folder, started),
             folder=part,
             cloud=project.cloud,
             reason=reason,
@@ -206,8 +207,20 @@ def _take_all(taker: Taker, chosen: Sequence[tuple[Instance, tuple[Item, ...]]])
     return tuple(kept)
 
 
-def _free_name(folder: Path, started: datetime) -> str:
-    """The time as a name; two backups of one second get two names."""
-    name = started.strftime(TIME)
-    taken = sum(1 for _ in folder.glob(f"{name}*"))
-    return f"{name}-{taken + 1}" if taken else name
+def free_name(folder: Path, started: datetime) -> str:
+    """The time as a name that comes after those of all backups which are there, as names are their order.
+
+    One that began in the second of the newest, or before it, as a clock may be set back, gets the second after it.
+    """
+    taken = [name for path in folder.iterdir() if (name := _time_of(path.name)) is not None]
+    if taken and started.replace(microsecond=0) <= max(taken):
+        started = max(taken) + timedelta(seconds=1)
+    return started.strftime(TIME)
+
+
+def _time_of(name: str) -> datetime | None:
+    """The time in the name of a backup; None for other names."""
+    try:
+        return datetime.strptime(name[:TIME_LENGTH], TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
