@@ -20,6 +20,7 @@ from .driver import ROOT, Cloud, Done, eventually, free_port, substitute
 USERS = 4
 PAUSE = 0.04
 """Seconds between two requests of one user."""
+SHOW = 'echo "show stat" | socat - UNIX-CONNECT:/run/haproxy/admin.sock'
 
 
 class Users:
@@ -130,6 +131,21 @@ def test_a_reload_knows_the_servers_at_once_and_they_can_be_rolled(balanced: Clo
     with Users(balanced.ports["shop"]) as users:
         balanced.saltern("apply", "--yes", "--json")
     users.assert_served("second", "third")
+
+
+def test_again_and_again_under_load(balanced: Cloud) -> None:
+    tell = ("exec", f"{balanced.name}-lb", "/usr/local/bin/haproxy-server")
+    with Users(balanced.ports["shop"]) as users:
+        for _ in range(10):
+            balanced.call(*tell, "reload")
+    users.assert_served("third")
+    balanced.call(*tell, "drain", "shop/web-1")
+    with Users(balanced.ports["shop"]) as users:
+        balanced.call(*tell, "reload")
+    users.assert_served("third")
+    shown = balanced.call("exec", f"{balanced.name}-lb", "sh", "-c", SHOW).splitlines()
+    assert [line.split(",")[17] for line in shown if line.startswith("shop,web-")] == ["DRAIN", "UP"]
+    balanced.call(*tell, "enable", "shop/web-1")
 
 
 def test_a_configuration_that_the_check_refuses_changes_nothing(balanced: Cloud) -> None:

@@ -19,18 +19,19 @@ from saltern.plan.changes import (
     unified,
 )
 from saltern.plan.plan import Plan, impacts_of
-from saltern.plan.revision import Revision, WorkloadRecord, running_records
+from saltern.plan.revision import Revision, WorkloadRecord
 from saltern.plan.steps import Running, Wants, plan_up
 from saltern.project import recording, snapshot
 from saltern.project.configuring import shown_text
 from saltern.project.context import Project
 from saltern.project.differing import values_between
+from saltern.project.generations import Seen
 from saltern.project.proving import Prover
 from saltern.project.rendering import Rendered, ledger_of, render_locked
 from saltern.project.upgrading import Upgrades, upgrades_of
-from saltern.project.world import fingerprint, journal_of, processes, running_now
+from saltern.project.world import fingerprint, journal_of, running_now
 from saltern.rollout.ledger import Ledger
-from saltern.targets.compose import LABEL_GENERATION, LABEL_WORKLOAD
+from saltern.targets.compose import LABEL_WORKLOAD
 from saltern.targets.workload import Cloud
 
 ACTIONS = {"keep": "there", "tag": "there", "pull": "pulled", "build": "built"}
@@ -56,6 +57,8 @@ class Planned:
     prover: Prover
     upgrades: Upgrades
     ledger: Ledger
+    back: Mapping[str, int]
+    """Workloads whose instance before the newest counts again, and its number."""
 
 
 def plan(project: Project, asked: Asked = Asked()) -> Plan:
@@ -82,12 +85,17 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
     ledger = ledger_of(project)
     known = recording.known(project)
     running = running_now(project, rendered, journal_of(project))
-    records = _running_workloads(project, rendered.cloud, running, known)
+    seen = Seen(project, running, known)
+    back = seen.ways_back(rendered)
+    if back:
+        rendered = rendered.renewed(project.engine.name, back)
+        running = running_now(project, rendered, journal_of(project))
+    records = seen.records(rendered.cloud)
     upgrades = upgrades_of(project, rendered, records, ledger, contract=asked.contract)
     if upgrades.problems:
         raise PlanError(upgrades.problems)
     if upgrades.fresh:
-        fresh = {w.name: w.generation + 1 for w in rendered.cloud.workloads if w.name in upgrades.fresh}
+        fresh = {name: ledger.next(name) for name in upgrades.fresh}
         rendered = rendered.renewed(project.engine.name, fresh)
         running = running_now(project, rendered, journal_of(project))
     revision = recording.revision_of(project, rendered)
@@ -105,9 +113,17 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
         impacts=impacts_of(revision, steps, there, changes),
         steps=steps,
         world=fingerprint(running),
-        notes=upgrades.notes,
+        notes=(*(_back_note(name, rendered.cloud) for name in back), *upgrades.notes),
     )
-    return Planned(made, rendered, revision, running, prover, upgrades, ledger)
+    return Planned(made, rendered, revision, running, prover, upgrades, ledger, back)
+
+
+def _back_note(name: str, cloud: Cloud) -> str:
+    workload = cloud.workload(name)
+    return (
+        f"{name}: the instance before the newest is still there, and serves again "
+        f"({', '.join(one.service for one in workload.instances())}); the newest goes, its volume stays"
+    )
 
 
 def _render_again(project: Project, old: Revision) -> None:
@@ -125,31 +141,6 @@ def _between(project: Project, old: Revision, rendered: Rendered) -> Plan:
     changes = changes_between(project, old, old.workloads, revision, rendered)
     impacts = impacts_of(revision, steps, list(old.workloads), changes)
     return Plan(project.cloud, old.id, revision.id, changes, impacts, steps, world=old.id)
-
-
-def _running_workloads(
-    project: Project, cloud: Cloud, running: Running, known: Sequence[Revision]
-) -> dict[str, WorkloadRecord]:
-    """What each workload's containers were made from; with replicas of two revisions, the older one counts.
-
-    An older generation counts only while there is none of the one that a rollout has begun.
-    """
-    generations = {w.name: str(w.generation) for w in cloud.workloads}
-    there = [
-        c
-        for c in running.containers
-        if c.labels.get(LABEL_GENERATION, "1") == generations.get(c.labels.get(LABEL_WORKLOAD, ""), "1")
-    ]
-    prefix = f"{project.cloud}-"
-    services = {name.removeprefix(prefix): hashed for name, hashed in processes(there, running.taken).items()}
-    found = running_records(tuple(known), services)
-    order = {id(one): number for number, revision in enumerate(known) for one in revision.workloads.values()}
-    oldest: dict[str, WorkloadRecord] = {}
-    for record in found.values():
-        other = oldest.get(record.name)
-        if other is None or order[id(record)] > order[id(other)]:
-            oldest[record.name] = record
-    return oldest
 
 
 def _base(known: Sequence[Revision], records: Mapping[str, WorkloadRecord]) -> Revision | None:

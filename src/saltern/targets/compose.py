@@ -65,7 +65,7 @@ def project(cloud: Cloud, engine: str) -> dict[str, Any]:
         for one in workload.instances():
             services[one.service] = _labelled(_service(cloud, workload, one), cloud, workload, _about(workload, one))
         for job in workload.jobs:
-            labels = {LABEL_ROLE: "job", LABEL_JOB: job.when}
+            labels = {LABEL_ROLE: "job", LABEL_JOB: job.when, **_generation(workload)}
             services[workload.job_name(job)] = _labelled(_job(cloud, workload, job, engine), cloud, workload, labels)
     network = {"name": network_name(cloud.name), "labels": {LABEL_CLOUD: cloud.name}}
     return {
@@ -107,8 +107,7 @@ def _about(workload: Workload, one: Instance) -> dict[str, str]:
     labels = {LABEL_ROLE: "process", LABEL_PROCESS: process.name}
     if workload.replicas > 1:
         labels[LABEL_REPLICA] = str(one.number)
-    if workload.generation > 1:
-        labels[LABEL_GENERATION] = str(workload.generation)
+    labels |= _generation(workload)
     if live_of(workload, one) is not None:
         labels[LABEL_RELOAD] = "yes"
     if process.probe:
@@ -116,6 +115,10 @@ def _about(workload: Workload, one: Instance) -> dict[str, str]:
     if ports:
         labels[LABEL_PUBLISH] = _escape(canonical([asdict(p) for p in ports]))
     return labels
+
+
+def _generation(workload: Workload) -> dict[str, str]:
+    return {LABEL_GENERATION: str(workload.generation)} if workload.generation > 1 else {}
 
 
 def _published(workload: Workload, process: Process) -> list[Publish]:

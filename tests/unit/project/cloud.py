@@ -3,7 +3,8 @@
 Each node renders ``/etc/NAME.conf`` from its parameter ``conf``, a line per key. Its parameter ``image`` is the key of
 its image, ``image_name`` an image that it shares with others, ``version`` the version of its package. It has one check,
 and needs what its parameter ``needs`` lists. With ``reloads`` its file is in ``/etc/NAME.d``, and its process takes
-that over while it runs; ``fixed`` is then the text of another file, ``/etc/NAME.fixed``.
+that over while it runs; ``fixed`` is then the text of another file, ``/etc/NAME.fixed``. With ``fresh`` it has the
+``RULES``, and a job beside its process.
 """
 
 from __future__ import annotations
@@ -30,14 +31,35 @@ from saltern.project.building import Imaged
 from saltern.project.compiling import Compiled
 from saltern.project.configuring import ANSWER, MASKED, Configured, masked_texts
 from saltern.project.context import Options, Project, open_project
-from saltern.project.rendering import COMPOSE_FILE, Rendered
+from saltern.project.rendering import COMPOSE_FILE, Rendered, ledger_of
 from saltern.project.revealing import Revealer
 from saltern.targets import compose
-from saltern.targets.workload import Cloud, ConfigMount, Workload
+from saltern.targets.workload import Cloud, ConfigMount, Job, Workload
 from tests.trees import write_tree
 from tests.unit.project.compiled import Nodes
 from tests.unit.rollout.fakes import FakeEngine
 from tests.unit.targets.clouds import workload
+
+RULES: dict[str, Any] = {
+    "container": {"volumes": [{"name": "data", "path": "/data"}]},
+    "upgrade": {
+        "components": [
+            {
+                "name": "web",
+                "package": "web",
+                "free": "patch",
+                "downgrade": {"allowed": "otherwise", "source": "the guide"},
+                "otherwise": {
+                    "way": "fresh",
+                    "volume": "data",
+                    "source": "the guide",
+                    "unless_holding": {"command": ["holding"]},
+                },
+            }
+        ]
+    },
+}
+"""No jump is allowed in place, forth and back; a fresh instance takes over where the old one holds nothing."""
 
 FORMULA = {"init.sls": "a:\n  test.nop\n"}
 
@@ -110,6 +132,7 @@ class World:
             "image_name": "",
             "reloads": False,
             "fixed": "",
+            "fresh": False,
             **parameters,
         }
         raw = {"applications": ["web"], "parameters": {**known, "saltern": {"replicas": replicas}}}
@@ -140,9 +163,11 @@ def render(project: Project) -> Rendered:
     configured, workloads = [], []
     for one in Nodes(project.root).compiled(project):
         name = one.member.name
-        done = _configured(project, replace(one, metadata=replace(one.metadata, checks=(_check(name),))))
+        raw = {"web": RULES} if one.member.parameters["fresh"] else {}
+        done = _configured(project, replace(one, metadata=replace(one.metadata, checks=(_check(name),), raw=raw)))
         configured.append(done)
-        workloads.append(_workload(done, str(project.state / "live")))
+        made = _workload(done, str(project.state / "live"))
+        workloads.append(replace(made, generation=ledger_of(project).generations.get(name, 1)))
     cloud = Cloud(project.cloud, tuple(workloads))
     data = compose.project(cloud, "podman")
     return Rendered(cloud, data, project.state / COMPOSE_FILE, tuple(configured), Revealer(project))
@@ -192,4 +217,7 @@ def _workload(done: Configured, live: str) -> Workload:
             "replicas": member.settings.replicas,
         }
     )
+    if member.parameters["fresh"]:
+        job = Job("after", f"{done.imaged.image.key:0>12}", "/request", ("x",), "toolchain-t1")
+        made = replace(made, jobs=(job,))
     return replace(made, config=done.mounts, live=live, checks=(_check(name),))
