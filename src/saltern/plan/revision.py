@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -46,6 +47,12 @@ class WorkloadRecord:
     def image_name(self) -> str:
         """The image's name, without registry, cloud and tag."""
         return self.image.rpartition("/")[2].partition(":")[0]
+
+    @property
+    def generation(self) -> int:
+        """Which of its fresh instances it is; a service's name tells: ``rabbitmq-g2``."""
+        found = (re.match(rf"{re.escape(self.name)}-g([0-9]+)(?:-|$)", service) for service in self.services)
+        return max((int(match[1]) for match in found if match), default=1)
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> WorkloadRecord:

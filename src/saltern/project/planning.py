@@ -30,7 +30,7 @@ from saltern.project.proving import Prover
 from saltern.project.rendering import Rendered, ledger_of, render_locked
 from saltern.project.upgrading import Upgrades, upgrades_of
 from saltern.project.world import fingerprint, journal_of, running_now
-from saltern.rollout.ledger import Ledger
+from saltern.rollout.ledger import Ledger, Upgrading
 from saltern.targets.compose import LABEL_WORKLOAD
 from saltern.targets.workload import Cloud
 
@@ -68,15 +68,19 @@ def plan(project: Project, asked: Asked = Asked()) -> Plan:
         return plan_locked(project, asked).plan
 
 
-def plan_between(project: Project, old: Revision, new: Revision | None) -> Plan:
-    """From one revision to another (default: the model as it is), as if ``old`` ran in full and nothing else."""
+def plan_between(project: Project, old: Revision, new: Revision | None, asked: Asked = Asked()) -> Plan:
+    """From one revision to another (default: the model as it is), as if ``old`` ran in full and nothing else.
+
+    Of an upgrade that ``old`` has and that was begun here, it is known how far it came. Raises any SalternError, as a
+    plan of what runs does.
+    """
     with project.locked():
         project.engine.sweep()
         _render_again(project, old)
         if new is None:
-            return _between(project, old, render_locked(project))
+            return _between(project, old, render_locked(project), asked)
         with snapshot.opened(project, new.snapshot) as later:
-            return _between(later, old, render_locked(later))
+            return _between(later, old, render_locked(later), asked)
 
 
 def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
@@ -91,17 +95,12 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
         rendered = rendered.renewed(project.engine.name, back)
         running = running_now(project, rendered, journal_of(project))
     records = seen.records(rendered.cloud)
-    upgrades = upgrades_of(project, rendered, records, ledger, contract=asked.contract)
-    if upgrades.problems:
-        raise PlanError(upgrades.problems)
+    rendered, upgrades = _staged(project, rendered, records, ledger, ledger.upgrades, asked)
     if upgrades.fresh:
-        fresh = {name: ledger.next(name) for name in upgrades.fresh}
-        rendered = rendered.renewed(project.engine.name, fresh)
         running = running_now(project, rendered, journal_of(project))
     revision = recording.revision_of(project, rendered)
     prover = Prover(project, rendered)
-    wants = Wants(prover.verified if asked.verify else (), upgrades.first, upgrades.last, upgrades.around)
-    steps = plan_up(rendered.cloud, rendered.compose, running, wants)
+    steps = plan_up(rendered.cloud, rendered.compose, running, _wants(prover, upgrades, asked))
     base = _base(known, records)
     changes = changes_between(project, base, records, revision, rendered)
     there = {c.labels.get(LABEL_WORKLOAD, "") for c in running.containers}
@@ -132,15 +131,46 @@ def _render_again(project: Project, old: Revision) -> None:
         render_locked(past)
 
 
-def _between(project: Project, old: Revision, rendered: Rendered) -> Plan:
+def _between(project: Project, old: Revision, rendered: Rendered, asked: Asked) -> Plan:
     """The plan of a world in which all of the old revision runs."""
+    rendered = rendered.renewed(project.engine.name, {name: one.generation for name, one in old.workloads.items()})
+    ledger = ledger_of(project)
+    begun = {key: one for key, one in ledger.upgrades.items() if _has(old.workloads.get(key.partition("/")[0]), one)}
+    rendered, upgrades = _staged(project, rendered, old.workloads, ledger, begun, asked)
     revision = recording.revision_of(project, rendered)
     running = recording.as_if_running(project.cloud, old, revision)
     prover = Prover(project, rendered)
-    steps = plan_up(rendered.cloud, rendered.compose, running, Wants(verified=prover.verified))
+    steps = plan_up(rendered.cloud, rendered.compose, running, _wants(prover, upgrades, asked))
     changes = changes_between(project, old, old.workloads, revision, rendered)
     impacts = impacts_of(revision, steps, list(old.workloads), changes)
-    return Plan(project.cloud, old.id, revision.id, changes, impacts, steps, world=old.id)
+    return Plan(project.cloud, old.id, revision.id, changes, impacts, steps, old.id, upgrades.notes)
+
+
+def _has(record: WorkloadRecord | None, upgrading: Upgrading) -> bool:
+    """Whether a workload is past an upgrade that was begun; else, as if it ran in full, nothing of that was done."""
+    return record is not None and upgrading.new in record.packages.values()
+
+
+def _staged(
+    project: Project,
+    rendered: Rendered,
+    records: Mapping[str, WorkloadRecord],
+    ledger: Ledger,
+    begun: Mapping[str, Upgrading],
+    asked: Asked,
+) -> tuple[Rendered, Upgrades]:
+    """What the upgrade rules add, and the cloud with the fresh instances that they ask for. Raises PlanError."""
+    upgrades = upgrades_of(project, rendered, records, begun, contract=asked.contract)
+    if upgrades.problems:
+        raise PlanError(upgrades.problems)
+    if not upgrades.fresh:
+        return rendered, upgrades
+    fresh = {name: ledger.next(name) for name in upgrades.fresh}
+    return rendered.renewed(project.engine.name, fresh), upgrades
+
+
+def _wants(prover: Prover, upgrades: Upgrades, asked: Asked) -> Wants:
+    return Wants(prover.verified if asked.verify else (), upgrades.first, upgrades.last, upgrades.around)
 
 
 def _base(known: Sequence[Revision], records: Mapping[str, WorkloadRecord]) -> Revision | None:

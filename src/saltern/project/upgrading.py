@@ -85,14 +85,19 @@ class Upgrades:
 
 
 def upgrades_of(
-    project: Project, rendered: Rendered, running: Mapping[str, WorkloadRecord], ledger: Ledger, *, contract: bool
+    project: Project,
+    rendered: Rendered,
+    running: Mapping[str, WorkloadRecord],
+    begun: Mapping[str, Upgrading],
+    *,
+    contract: bool,
 ) -> Upgrades:
-    """What the rules say of going from what runs to what was rendered."""
+    """What the rules say of going from what runs to what was rendered. ``begun`` is what the ledger says."""
     lock = project.read_packages()
     staged: dict[str, tuple[tuple[Component, Staged], ...]] = {}
     for one in rendered.configured:
         name = one.imaged.compiled.member.name
-        parts = _components(one, lock, running.get(name), ledger.upgrades)
+        parts = _components(one, lock, running.get(name), begun)
         staged[name] = tuple((component, stage(component, contract=contract)) for component in parts)
     first = backups({name: [s for _, s in parts] for name, parts in staged.items()}, _holders(rendered))
     return Upgrades(staged, tuple(step for step in first if step.workload in running))

@@ -4,7 +4,7 @@ Each node renders ``/etc/NAME.conf`` from its parameter ``conf``, a line per key
 its image, ``image_name`` an image that it shares with others, ``version`` the version of its package. It has one check,
 and needs what its parameter ``needs`` lists. With ``reloads`` its file is in ``/etc/NAME.d``, and its process takes
 that over while it runs; ``fixed`` is then the text of another file, ``/etc/NAME.fixed``. With ``fresh`` it has the
-``RULES``, and a job beside its process.
+``RULES``, and a job beside its process; with ``staged`` the ``STAGES``.
 """
 
 from __future__ import annotations
@@ -60,6 +60,25 @@ RULES: dict[str, Any] = {
     },
 }
 """No jump is allowed in place, forth and back; a fresh instance takes over where the old one holds nothing."""
+
+STAGES: dict[str, Any] = {
+    "backup": {"items": [{"name": "all"}]},
+    "upgrade": {
+        "components": [
+            {
+                "name": "web",
+                "package": "web",
+                "free": "minor",
+                "jumps": [{"from": "22", "to": "27", "source": "our tests", "tested": True}],
+                "downgrade": {"allowed": "before-contract", "source": "the guide"},
+                "stages": {
+                    name: [{"name": name, "command": [name, "web"]}] for name in ("check", "expand", "contract")
+                },
+            }
+        ]
+    },
+}
+"""From 22 to 27 by stages, and back until the last."""
 
 FORMULA = {"init.sls": "a:\n  test.nop\n"}
 
@@ -133,6 +152,7 @@ class World:
             "reloads": False,
             "fixed": "",
             "fresh": False,
+            "staged": False,
             **parameters,
         }
         raw = {"applications": ["web"], "parameters": {**known, "saltern": {"replicas": replicas}}}
@@ -163,7 +183,9 @@ def render(project: Project) -> Rendered:
     configured, workloads = [], []
     for one in Nodes(project.root).compiled(project):
         name = one.member.name
-        raw = {"web": RULES} if one.member.parameters["fresh"] else {}
+        kinds = {"fresh": RULES, "staged": STAGES}
+        chosen = [rules for kind, rules in kinds.items() if one.member.parameters[kind]]
+        raw = {"web": chosen[0]} if chosen else {}
         done = _configured(project, replace(one, metadata=replace(one.metadata, checks=(_check(name),), raw=raw)))
         configured.append(done)
         made = _workload(done, str(project.state / "live"))
