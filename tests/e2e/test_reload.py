@@ -68,10 +68,10 @@ class Users:
             time.sleep(PAUSE)
         connection.close()
 
-    def assert_served(self, *editions: str) -> None:
+    def assert_served(self, *editions: str, gap: float = 2.0) -> None:
         assert not self.failures, self.failures[:5]
         assert set(self.answers) == set(editions)
-        assert self.gap < 2, "seconds without an answer, on a busy machine"
+        assert self.gap < gap, "seconds without an answer, on a busy machine"
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def test_a_configuration_that_the_check_refuses_changes_nothing(balanced: Cloud)
     assert done.code != 0
     assert "nothing was changed" in done.stderr
     assert "no such words" in done.stderr
-    users.assert_served("third")
+    users.assert_served("third", gap=5)  # who asked the one that was killed waits until a connection is given up
     file.write_text(original)
     assert steps(balanced.saltern("plan", "--json")) == []
     assert {name: one for name, one in balanced.processes().items() if name == "lb"} == {"lb": before["lb"]}
@@ -183,7 +183,7 @@ def test_killed_while_it_reloads_the_next_apply_goes_on(balanced: Cloud) -> None
     edition(balanced, "third", "fourth")
     seen = set()
     with Users(balanced.ports["shop"]) as users:
-        for delay in (0.0, 0.5, 1.0, 1.5, 2.0):
+        for delay in (0.0, 1.0, 2.0, 3.0, 4.0):
             with balanced.started("apply", "--yes") as running:
                 running.wait_for(lambda e: e["stage"] == "reload" and e["state"] == "started")
                 time.sleep(delay)

@@ -27,6 +27,7 @@ from saltern.project.context import Project
 from saltern.project.differing import values_between
 from saltern.project.generations import Seen
 from saltern.project.proving import Prover
+from saltern.project.pruning import left_note, left_over
 from saltern.project.rendering import Rendered, ledger_of, render_locked
 from saltern.project.upgrading import Upgrades, upgrades_of
 from saltern.project.world import fingerprint, journal_of, running_now
@@ -104,6 +105,7 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
     base = _base(known, records)
     changes = changes_between(project, base, records, revision, rendered)
     there = {c.labels.get(LABEL_WORKLOAD, "") for c in running.containers}
+    left = left_over(project, rendered.cloud, ledger, running.containers)
     made = Plan(
         cloud=project.cloud,
         old=base.id if base and there else "",
@@ -112,7 +114,11 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
         impacts=impacts_of(revision, steps, there, changes),
         steps=steps,
         world=fingerprint(running),
-        notes=(*(_back_note(name, rendered.cloud) for name in back), *upgrades.notes),
+        notes=(
+            *(_back_note(name, rendered.cloud) for name in back),
+            *upgrades.notes,
+            *([left_note(left)] if left else []),
+        ),
     )
     return Planned(made, rendered, revision, running, prover, upgrades, ledger, back)
 

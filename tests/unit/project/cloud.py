@@ -20,7 +20,7 @@ import yaml
 
 from saltern.base.process import Completed, LocalRunner
 from saltern.base.store import canonical, digest, write_atomically
-from saltern.formulas.metadata import Check
+from saltern.formulas.metadata import Check, Volume
 from saltern.formulas.worker import ApplyResult, ChangedFile
 from saltern.images.build import Action, Built
 from saltern.images.engine import RunSpec
@@ -91,12 +91,18 @@ class WorldEngine(FakeEngine):
     good: dict[str, str] = field(default_factory=dict)
     """Container → the only hash of it with which the check of its workload does not fail."""
     environment: dict[str, str] = field(default_factory=dict)
+    there: set[str] = field(default_factory=set)
+    """Names of volumes."""
 
     def sweep(self) -> tuple[str, ...]:
         return ()
 
     def volumes(self, label: str) -> tuple[str, ...]:
-        return ()
+        """Those that containers brought; they stay."""
+        return tuple(sorted(self.there))
+
+    def remove_volumes(self, names: Sequence[str]) -> None:
+        self.there -= set(names)
 
     def run(self, spec: RunSpec, **_: Any) -> Completed:
         name = spec.command[1]
@@ -119,7 +125,10 @@ class Machine(LocalRunner):
         if not Path(argv[0]).name.startswith("podman-compose"):
             return super().run(argv, **more)
         words = [*argv]
-        self.engine.services = yaml.safe_load(Path(words[words.index("-f") + 1]).read_text())["services"]
+        file = yaml.safe_load(Path(words[words.index("-f") + 1]).read_text())
+        self.engine.services = file["services"]
+        mounted = [v["source"] for v in file["services"][words[-1]].get("volumes", ()) if v["type"] == "volume"]
+        self.engine.there |= {file["volumes"][source]["name"] for source in mounted}
         return self.engine.up(words[-1], replace="--force-recreate" in words)
 
 
@@ -241,5 +250,5 @@ def _workload(done: Configured, live: str) -> Workload:
     )
     if member.parameters["fresh"]:
         job = Job("after", f"{done.imaged.image.key:0>12}", "/request", ("x",), "toolchain-t1")
-        made = replace(made, jobs=(job,))
+        made = replace(made, jobs=(job,), volumes=(Volume("data", "/data"),))
     return replace(made, config=done.mounts, live=live, checks=(_check(name),))

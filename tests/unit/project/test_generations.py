@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from saltern.base.errors import RolloutError
-from saltern.images.engine import Container
+from saltern.images.engine import Container, Mount
 from saltern.plan.plan import Plan
-from saltern.project import applying, planning, recording
+from saltern.project import applying, planning, pruning, recording
 from saltern.project.applying import Applied, Terms
 from saltern.project.generations import jobs_of_others
 from saltern.project.rendering import ledger_of
@@ -19,7 +20,7 @@ from saltern.rollout.execute import Executor
 from saltern.rollout.ledger import Ledger
 from saltern.targets.compose import LABEL_GENERATION, LABEL_WORKLOAD
 from saltern.targets.workload import Cloud
-from tests.unit.project.cloud import World
+from tests.unit.project.cloud import World, render
 from tests.unit.rollout.fakes import Script
 from tests.unit.targets.clouds import workload
 
@@ -57,6 +58,11 @@ def keys(made: Plan) -> list[str]:
 def there(world: World) -> dict[str, str]:
     """Container → its id."""
     return {name: container.id for name, container in world.engine.running.items()}
+
+
+def pruned(made: Plan) -> list[str]:
+    """The volumes that its notes say are left over."""
+    return [name for note in made.notes if "saltern prune" in note for name in re.findall(r"lab-[a-z0-9-]+", note)]
 
 
 def generation(world: World) -> int:
@@ -115,7 +121,7 @@ def test_killed_in_between_it_goes_back_to_the_one_that_is_there(
     assert not [act for act in world.engine.acts if act.startswith("create")], "its jobs were done"
     assert generation(world) == 1
     assert plan(world).is_empty
-    assert plan(world).notes == ()
+    assert pruned(plan(world)) == (["lab-mq-g2-data"] if created else [])
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -179,7 +185,7 @@ def test_back_with_another_configuration_it_is_replaced_in_its_place(
     mq(world, NEW)
     stopped(world, monkeypatch, "remove", "lab-mq")
     mq(world, OLD, conf={"size": 2})
-    assert keys(plan(world))[:3] == ["start:mq", "job:mq-after-00000000k310", "remove:lab-mq-g2"]
+    assert keys(plan(world))[:2] == ["start:mq", "remove:lab-mq-g2"]
     apply(world)
     assert sorted(there(world)) == ["lab-mq", "lab-web"]
 
@@ -202,6 +208,33 @@ def test_another_version_than_either_is_a_fresh_one(world: World, monkeypatch: p
     assert "start:mq-g3" in keys(plan(world))
     apply(world)
     assert sorted(there(world)) == ["lab-mq-g3", "lab-web"]
+
+
+def test_the_data_of_replaced_instances_can_be_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "render_locked", render)
+    assert pruning.prunable(world.project()) == ()
+    mq(world, NEW)
+    stopped(world, monkeypatch, "remove", "lab-mq")
+    assert pruning.prunable(world.project()) == (), "it may be the way back"
+    assert plan(world).notes == ()
+    apply(world)
+    world.engine.there.add("lab-old-node-data")
+    assert pruning.prunable(world.project()) == ("lab-mq-data",)
+    assert plan(world).is_empty
+    assert pruned(plan(world)) == ["lab-mq-data"]
+    assert pruning.prune(world.project(), ("lab-old-node-data", "lab-mq-g2-data")) == ()
+    assert pruning.prune(world.project(), ("lab-mq-data",)) == ("lab-mq-data",)
+    assert world.engine.there == {"lab-mq-g2-data", "lab-old-node-data", "toolchain-t1"}
+    assert plan(world).notes == ()
+
+
+def test_data_that_a_container_has_is_never_left_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "render_locked", render)
+    mq(world, NEW)
+    apply(world)
+    other = Container("id", "by-hand", "i", "running", 0, {}, mounts=(Mount("lab-mq-data", "/data"),))
+    world.engine.running["by-hand"] = other
+    assert pruning.prunable(world.project()) == ()
 
 
 def test_ledgers_of_before_are_read(tmp_path: Path) -> None:
