@@ -23,6 +23,7 @@ from saltern.cli.inventory import inventory_group
 from saltern.cli.inventory_diff import diff_command
 from saltern.cli.patches import affected_command, outdated_command
 from saltern.cli.problems import print_error
+from saltern.cli.pruning import prune_command
 from saltern.cli.render import render_command
 from saltern.cli.rollouts import apply_command, history_command, plan_command, rollback_command
 from saltern.cli.secret import secret_group
@@ -136,6 +137,7 @@ cli.add_command(formulas_group)
 inventory_group.add_command(diff_command)
 cli.add_command(inventory_group)
 cli.add_command(explain_command)
+cli.add_command(prune_command)
 cli.add_command(render_command)
 cli.add_command(restore_command)
 cli.add_command(secret_group)

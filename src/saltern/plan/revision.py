@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -53,6 +54,12 @@ class WorkloadRecord:
     def as_json(self) -> dict[str, Any]:
         """JSON types; :meth:`of` reads them. What it holds is shared: ``asdict`` copies each of its packages."""
         return {**vars(self), "files": {path: asdict(file) for path, file in self.files.items()}}
+
+    @property
+    def generation(self) -> int:
+        """Which of its fresh instances it is; a service's name tells: ``rabbitmq-g2``."""
+        found = (re.match(rf"{re.escape(self.name)}-g([0-9]+)(?:-|$)", service) for service in self.services)
+        return max((int(match[1]) for match in found if match), default=1)
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> WorkloadRecord:

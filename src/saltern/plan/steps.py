@@ -190,8 +190,8 @@ def plan_up(cloud: Cloud, rendered: Mapping[str, Any], running: Running, wants: 
     """The steps from what runs to the Compose project ``rendered``."""
     services = rendered["services"]
     wanted = {service["container_name"] for service in services.values()}
-    older = {c.name for w in cloud.workloads for c in _older(w, running.of(w.name))}
-    gone = [c for c in running.containers if c.name not in wanted and c.name not in older]
+    others = {c.name for w in cloud.workloads for c in _others(w, running.of(w.name))}
+    gone = [c for c in running.containers if c.name not in wanted and c.name not in others]
     chains = {w.name: _chain(cloud.name, w, services, running, wants) for w in cloud.workloads}
     waves = [part for wave in cloud.ordered() for part in _parted([chains[w.name] for w in wave])]
     gates = _last_checks(cloud, chains, wants)
@@ -211,9 +211,13 @@ def plan_up(cloud: Cloud, rendered: Mapping[str, Any], running: Running, wants: 
     )
 
 
-def _older(workload: Workload, there: Collection[Container]) -> list[Container]:
-    """The workload's containers of older generations: they serve until the new one does."""
-    return [c for c in there if int(c.labels.get(LABEL_GENERATION, "1")) < workload.generation]
+def _others(workload: Workload, there: Collection[Container]) -> list[Container]:
+    """Of the workload's containers, those of other generations: they serve until the one that counts does."""
+    return [c for c in there if _number(c) != workload.generation]
+
+
+def _number(container: Container) -> int:
+    return int(container.labels.get(LABEL_GENERATION, "1"))
 
 
 def _removal(container: Container, reason: str = "the model has it no more") -> Step:
@@ -255,9 +259,12 @@ def _chain(
         own = [step for step in own if step.act is not Act.JOB]
     if around.irreversible:
         own = [replace(step, undo=Undo.RESTORE) if step.replaces else step for step in own]
-    older = [_removal(c, "a fresh instance took its place") for c in _older(workload, running.of(workload.name))]
-    chain = [*around.before, *own, *older, *around.after]
-    if workload.name in wants.verified and any(step.touches or step.stage for step in chain):
+    others = [
+        _removal(c, f"{'a fresh' if _number(c) < workload.generation else 'an earlier'} instance took its place")
+        for c in _others(workload, running.of(workload.name))
+    ]
+    chain = [*around.before, *own, *others, *around.after]
+    if workload.name in wants.verified and (others or any(s.touches or s.stage for s in chain)):
         chain.append(_check(workload.name, "it changed"))
     return tuple(chain)
 

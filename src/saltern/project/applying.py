@@ -13,6 +13,7 @@ from saltern.plan.revision import Revision
 from saltern.plan.steps import Act, Step
 from saltern.project import recording, snapshot
 from saltern.project.context import Project
+from saltern.project.generations import jobs_of_others
 from saltern.project.planning import Asked, Planned, plan_locked
 from saltern.project.probing import endpoints_of
 from saltern.project.proving import Proof
@@ -172,8 +173,10 @@ class _Rollout:
         if project.lock is not None:  # of upgraded packages: from here on it is the model's
             write_lock(project.root, project.lock)
         recording.save(project, planned.revision)
+        planned.ledger.go_back(planned.back)
         planned.rendered.write()
-        journal_of(project).keep(planned.running.done)
+        journal, there = journal_of(project), planned.running.containers
+        journal.keep(planned.running.done | jobs_of_others(planned.rendered.cloud, there, journal.done))
 
     def _executor(self, witness: Unwatched) -> Executor:
         project, planned, rendered = self._project, self._planned, self._planned.rendered

@@ -1,7 +1,6 @@
 """Backups of the running cloud: taken from what runs, whatever the model says by now, and proven before they count.
 
-A rollout takes one before it changes a schema (:func:`backup_locked`) and looks for the last one
-(:func:`latest_verified`). Putting one back is :mod:`.restoring`.
+A rollout takes one before it changes a schema (:func:`backup_locked`). Putting one back is :mod:`.restoring`.
 """
 
 from __future__ import annotations
@@ -102,14 +101,6 @@ def listed(project: Project, *, thorough: bool = False) -> tuple[tuple[Backup, t
 def unreadable(project: Project) -> tuple[Problem, ...]:
     """Folders that were backups, and have no manifest any more that can be read."""
     return catalogue.unreadable(backups_folder(project))
-
-
-def latest_verified(project: Project, node: str = "") -> Backup | None:
-    """The newest backup, of a node (its short name) if one is given, whose files are there; None when there is none."""
-    for one in backups(project):
-        if (not node or node in one.workloads) and not catalogue.damage(one, (node,) if node else (), thorough=False):
-            return one
-    return None
 
 
 def work_folder(project: Project) -> Path:

@@ -19,7 +19,7 @@ from saltern.project.context import Project
 from saltern.project.rendering import Rendered
 from saltern.project.revision import describe_revision
 from saltern.rollout.rollouts import Outcome, Past, history
-from saltern.targets.compose import LABEL_HASH, LABEL_ROLE, LABEL_WORKLOAD, container_name
+from saltern.targets.compose import LABEL_GENERATION, LABEL_HASH, LABEL_ROLE, LABEL_WORKLOAD, container_name
 from saltern.targets.live import identity, live_of, parted
 from saltern.targets.workload import Instance, Workload
 
@@ -140,6 +140,7 @@ def as_if_running(cloud: str, old: Revision, new: Revision) -> Running:
         for service, made in record.services.items():
             name, (hashed, content) = container_name(cloud, service), parted(made)
             labels = {LABEL_WORKLOAD: record.name, LABEL_ROLE: "process", LABEL_HASH: hashed}
+            labels |= {LABEL_GENERATION: str(record.generation)} if record.generation > 1 else {}
             there.append(Container("", name, record.image, "running", 0, labels))
             taken |= {name: Taken(content)} if content else {}
     both = {job for r in old.workloads.values() for job in r.jobs} & {j for r in new.workloads.values() for j in r.jobs}

@@ -58,7 +58,7 @@ def project(cloud: Cloud, engine: str) -> dict[str, Any]:
         for one in workload.instances():
             services[one.service] = _labelled(_service(cloud, workload, one), cloud, workload, _about(workload, one))
         for job in workload.jobs:
-            labels = {LABEL_ROLE: "job", LABEL_JOB: job.when}
+            labels = {LABEL_ROLE: "job", LABEL_JOB: job.when, **_generation(workload)}
             services[workload.job_name(job)] = _labelled(_job(cloud, workload, job, engine), cloud, workload, labels)
     network = {"name": network_name(cloud.name), "labels": {LABEL_CLOUD: cloud.name}}
     return {
@@ -100,8 +100,7 @@ def _about(workload: Workload, one: Instance) -> dict[str, str]:
     labels = {LABEL_ROLE: "process", LABEL_PROCESS: process.name}
     if workload.replicas > 1:
         labels[LABEL_REPLICA] = str(one.number)
-    if workload.generation > 1:
-        labels[LABEL_GENERATION] = str(workload.generation)
+    labels |= _generation(workload)
     if live_of(workload, one) is not None:
         labels[LABEL_RELOAD] = "yes"
     if process.probe:
@@ -114,6 +113,10 @@ def _about(workload: Workload, one: Instance) -> dict[str, str]:
 def _shown(publish: Publish) -> dict[str, Any]:
     """Without what only Kubernetes reads."""
     return {key: value for key, value in asdict(publish).items() if key != "host"}
+
+
+def _generation(workload: Workload) -> dict[str, str]:
+    return {LABEL_GENERATION: str(workload.generation)} if workload.generation > 1 else {}
 
 
 def _published(workload: Workload, process: Process) -> list[Publish]:
@@ -212,11 +215,6 @@ def _config_mounts(workload: Workload, one: Instance | None) -> list[dict[str, A
 def _key_of(workload: Workload, volume: Volume, number: int) -> str:
     """Replicas share data, and each has memory of its own."""
     return f"{workload.hostname(number) if volume.kind == 'runtime' else workload.fresh(workload.name)}-{volume.name}"
-
-
-def data_volumes(cloud: str, workload: Workload) -> frozenset[str]:
-    """The names in the engine of the volumes that hold a workload's data."""
-    return frozenset(data_volume(cloud, workload, v) for v in workload.volumes if v.kind == "data")
 
 
 def data_volume(cloud: str, workload: Workload, volume: Volume) -> str:

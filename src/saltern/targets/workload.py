@@ -115,10 +115,6 @@ class Workload:
             for process in self.processes
         )
 
-    def services(self, process: Process) -> tuple[str, ...]:
-        """The names of a process's instances."""
-        return tuple(self.service(process, number) for number in range(1, self.replicas + 1))
-
     def service(self, process: Process, number: int = 1) -> str:
         """The name of an instance: the node's, with the process where it has several, and the number where those."""
         name = self.fresh(self.name)

@@ -48,18 +48,15 @@ def test_where_backups_are(backed: Backed, tmp_path: Path, given: str, where: st
     assert backing_up.backups_folder(backed.project()) == tmp_path / where
 
 
-def test_the_newest_backup_of_a_node_whose_files_are_there(backed: Backed) -> None:
+def test_the_newest_comes_first_and_missing_files_are_told(backed: Backed) -> None:
     backed.write(db="", web="")
     project = backed.project()
-    assert backing_up.latest_verified(project) is None
+    assert backing_up.listed(project) == ()
     folder = backing_up.backups_folder(project)
     first = make(folder, "2026-01-01T00-00-00Z", "db", "web")
     second = make(folder, "2026-01-02T00-00-00Z", "db")
-    assert backing_up.latest_verified(project) == second
-    assert backing_up.latest_verified(project, "web") == first
-    assert backing_up.latest_verified(project, "mq") is None
+    assert backing_up.listed(project) == ((second, ()), (first, ()))
     (second.folder / "db-data").unlink()
-    assert backing_up.latest_verified(project, "db") == first
     assert [bool(problems) for _, problems in backing_up.listed(project)] == [True, False]
 
 

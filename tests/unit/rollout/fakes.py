@@ -112,7 +112,7 @@ class FakeEngine:
     def address(self, container: str) -> str:
         return "127.0.0.1"
 
-    def exec(self, container: str, argv: Sequence[str], *, timeout: float | None = None) -> Completed:
+    def exec(self, container: str, argv: Sequence[str], **_: Any) -> Completed:
         with self.lock:
             if argv[0] == "lb":
                 self.acts.append(f"{' '.join(argv)} in {container}")

@@ -279,10 +279,10 @@ def _names(found: Cloud) -> list[list[str]]:
 def test_a_node_with_several_processes_names_each() -> None:
     one, two = process({"name": "a", "command": ["a"]}), process({"name": "b", "command": ["b"]})
     single = Workload("n", "n", "i", (one,))
-    assert single.services(one) == ("n",)
+    assert single.service(one) == "n"
     several = replace(single, processes=(one, two))
-    assert several.services(one) == ("n-a",)
-    assert replace(single, replicas=2).services(one) == ("n-1", "n-2")
+    assert several.service(one) == "n-a"
+    assert [i.service for i in replace(single, replicas=2).instances()] == ["n-1", "n-2"]
     assert [(i.service, i.hostname, i.process.name, i.number) for i in replace(several, replicas=2).instances()] == [
         ("n-a-1", "n-1", "a", 1),
         ("n-b-1", "n-1", "b", 1),
