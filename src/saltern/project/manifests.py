@@ -23,6 +23,9 @@ from saltern.targets.kubernetes.manifest import HEADER, SEPARATE, Manifest, file
 from saltern.targets.kubernetes.site import ConfigFile, Contents, Request, Site
 from saltern.targets.workload import Cloud, ConfigMount, Workload
 
+KEEP = "formulas/.keep"
+"""A Secret has no empty folders, and the worker wants the root of the formulas."""
+
 
 @dataclass(frozen=True)
 class Manifests:
@@ -88,7 +91,7 @@ def _contents(project: Project, workload: Workload, one: Configured, revealer: R
     masked = masked_files(project.state / "config" / workload.name, one.tree)
     requests = {}
     for job in workload.jobs:
-        content = _below(Path(job.request))
+        content = {KEEP: b"", **_below(Path(job.request))}
         hashes = canonical({path: digest(data) for path, data in content.items()})
         requests[job.key] = Request(content, revealer.digest(compiled.member, hashes))
     return Contents(
