@@ -24,6 +24,9 @@ from saltern.targets.kubernetes.site import ConfigFile, Contents, Request, Site
 from saltern.targets.kubernetes.units import Units, units
 from saltern.targets.workload import Cloud, ConfigMount, Workload
 
+KEEP = "formulas/.keep"
+"""A Secret has no empty folders, and the worker wants the root of the formulas."""
+
 
 def units_of(project: Project, cloud: Cloud, configured: Iterable[Configured], revealer: Revealer) -> Units:
     """The cloud's objects for the cluster as it is, its images pushed: pods name them by digest.
@@ -82,7 +85,7 @@ def _contents(project: Project, workload: Workload, one: Configured, revealer: R
     masked = masked_files(project.state / "config" / workload.name, one.tree)
     requests = {}
     for job in workload.jobs:
-        content = _below(Path(job.request))
+        content = {KEEP: b"", **_below(Path(job.request))}
         hashes = canonical({path: digest(data) for path, data in content.items()})
         requests[job.key] = Request(content, revealer.digest(compiled.member, hashes))
     return Contents(
