@@ -24,6 +24,7 @@ from measure import MODEL, ROOT, SALTERN, table
 from planning.engine import MemoryEngine
 from planning.model import write
 
+from saltern.cli.main import collect_rarely
 from saltern.project import planning, recording
 from saltern.project.context import Options, Project, open_project
 from saltern.project.world import job_containers, journal_of
@@ -119,6 +120,7 @@ def prepare(folder: Path) -> None:
 
 def one(folder: Path, *, profile: bool) -> None:
     """One plan in this process; prints how many steps it has."""
+    collect_rarely()  # as the command does
     project = opened(folder)
     with cProfile.Profile(time.process_time) if profile else tempfile.TemporaryDirectory() as profiler:
         plan = planning.plan(project)

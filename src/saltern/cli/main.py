@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import traceback
@@ -150,9 +151,15 @@ cli.add_command(rollback_command)
 cli.add_command(history_command)
 
 
+def collect_rarely() -> None:
+    """Look for cycles less often: a command makes many values that all live until it ends, and has few cycles."""
+    gc.set_threshold(50_000, 20, 50)
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with a code of :class:`~saltern.base.errors.ExitCode`."""
     words = list(sys.argv[1:] if argv is None else argv)
+    collect_rarely()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _on_sigterm)
