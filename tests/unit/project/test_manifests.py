@@ -12,7 +12,8 @@ import yaml
 from saltern.base.errors import ConfigError, UsageError
 from saltern.project import manifests
 from saltern.project.context import Options, Project, open_project
-from saltern.project.manifests import Manifests, entries, render_manifests
+from saltern.project.cluster import entries
+from saltern.project.manifests import Manifests, render_manifests
 from saltern.targets.kubernetes.manifest import HEADER, KUSTOMIZATION
 from saltern.targets.kubernetes.site import ConfigFile
 from saltern.targets.workload import ConfigMount

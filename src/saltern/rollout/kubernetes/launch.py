@@ -6,22 +6,18 @@ that serves, and is told with what its pods say.
 
 from __future__ import annotations
 
-import io
-import tarfile
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from saltern.base.errors import SalternError
 from saltern.base.process import Completed
 from saltern.plan.steps import Step
-from saltern.rollout.kubernetes.objects import JOBS, is_ready, restarts, stuck, trouble, unfinished
+from saltern.rollout.kubernetes.objects import is_ready, restarts, stuck, trouble, unfinished
 from saltern.rollout.kubernetes.runtime import ClusterRuntime
 from saltern.rollout.launch import JOB_LINES, JOB_TIMEOUT, JobEnd
-from saltern.targets.workload import WORKER, Cloud, Instance, Job, Workload
+from saltern.targets.workload import Cloud, Instance
 
 POLL = 1.0
 """Seconds between two looks at an object."""
@@ -30,9 +26,6 @@ PULL_SECONDS = 120
 STUCK_SECONDS = 20.0
 """How long a pod may wait for what is not there before waiting for it is given up."""
 RESTARTS = 3
-PLACE = "/media"
-"""Where a job's folder is in the container for jobs: in memory."""
-RECEIVE = f"rm -rf {PLACE}/* && umask 077 && tar --extract --directory {PLACE} && exec {{worker}} </dev/null"
 
 
 @dataclass(frozen=True)
@@ -92,12 +85,7 @@ class ClusterLauncher:
     # ---- jobs
 
     def job(self, step: Step) -> JobEnd:
-        """See :meth:`Launcher.job`: a Job of its own, or beside the process in its pod."""
-        workload = self.cloud.workload(step.workload)
-        job = next(one for one in workload.jobs if workload.job_name(one) == step.service)
-        return self._beside(workload, job) if job.when == "after" else self._alone(step)
-
-    def _alone(self, step: Step) -> JobEnd:
+        """See :meth:`Launcher.job`."""
         kubectl, objects = self.runtime.kubectl, self.objects[step.service]
         name = str(objects[-1]["metadata"]["name"])
         kubectl.delete("job", [name])  # one that failed before; a Job is never changed
@@ -120,22 +108,6 @@ class ClusterLauncher:
             time.sleep(POLL)
         return JobEnd(f"did not end within {JOB_TIMEOUT} s", self._log(step.container))
 
-    def _beside(self, workload: Workload, job: Job) -> JobEnd:
-        """Real Salt in the container for jobs: same network, host name and volumes as the process."""
-        name = f"{self.cloud.name}-{workload.service(workload.processes[0])}"
-        pods = [pod for pod in self.runtime.pods(name) if is_ready(pod)]
-        if not pods:
-            return JobEnd("has no running pod to act beside", "")
-        script = RECEIVE.format(worker=" ".join(WORKER))
-        words = ("exec", pods[0]["metadata"]["name"], "--container", JOBS, "--stdin", "--", "/bin/sh", "-c", script)
-        with tempfile.TemporaryFile() as packed:
-            packed.write(_packed(Path(job.request)))
-            packed.seek(0)
-            done = self.runtime.kubectl.transfer(words, stdin=packed, timeout=JOB_TIMEOUT)
-        if done.ok:
-            return JobEnd()
-        return JobEnd("failed", f"{done.stdout}\n{done.stderr}")
-
     def _log(self, container: str) -> str:
         try:
             return self.runtime.logs(container, tail=JOB_LINES)
@@ -146,19 +118,3 @@ class ClusterLauncher:
 def _told(why: str, pods: Sequence[Mapping[str, Any]]) -> str:
     said = "; ".join(trouble(pods))
     return f"{why}: {said}" if said else why
-
-
-def _packed(folder: Path) -> bytes:
-    """A job's folder as an archive of files that root owns."""
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w") as archive:
-        for path in sorted(folder.rglob("*")):
-            member = archive.gettarinfo(path, str(path.relative_to(folder)))
-            member.uid = member.gid = 0
-            member.uname = member.gname = "root"
-            if path.is_file():
-                with path.open("rb") as file:
-                    archive.addfile(member, file)
-            else:
-                archive.addfile(member)
-    return target.getvalue()

@@ -12,9 +12,6 @@ from saltern.targets.kubernetes.units import LABEL_SERVICE
 WORKLOAD_KINDS = ("deployment", "statefulset", "daemonset")
 POD_KINDS = (*WORKLOAD_KINDS, "job")
 
-JOBS = "jobs"
-"""The container beside it in which jobs and commands of other users run."""
-
 STUCK = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
 """Reasons for waiting of which nothing comes by itself soon."""
 

@@ -19,7 +19,6 @@ from saltern.base.process import Completed
 from saltern.images.engine import Container, Mount, RunSpec
 from saltern.rollout.kubernetes.kubectl import Kubectl
 from saltern.rollout.kubernetes.objects import (
-    JOBS,
     POD_KINDS,
     container_of,
     is_ready,
@@ -123,21 +122,22 @@ class ClusterRuntime:
         return self.kubectl.transfer(("exec", pod, "--container", inside, "--", *words), stdout=stdout, timeout=timeout)
 
     def _inside(self, container: str, argv: Sequence[str], user: str) -> tuple[str, str, tuple[str, ...]]:
-        """Pod, container and command; another user's commands run in the container for jobs."""
+        """Pod, container and command."""
         pods = [pod for pod in self.pods(container) if pod.get("status", {}).get("phase") == "Running"]
         if not pods:
             raise EngineError(Problem(f"no pod of {self._service(container)} runs"))
         pod = pods[0]
-        if not user:
-            return pod["metadata"]["name"], pod["spec"]["containers"][0]["name"], tuple(argv)
-        names = [one["name"] for one in pod["spec"]["containers"]]
-        if JOBS not in names:
+        main = pod["spec"]["containers"][0]
+        uid = str(main.get("securityContext", {}).get("runAsUser", ""))
+        if user and user.partition(":")[0] != uid:
             raise EngineError(
                 Problem(
-                    f"nothing can run as {user} beside {self._service(container)}: its pods have no container for jobs"
+                    f"a command of {self._service(container)} would run as {user}, and its pods run as {uid}",
+                    details="a cluster runs commands in a container as its own user alone",
+                    resolution="let the formula's command do without that user",
                 )
             )
-        return pod["metadata"]["name"], JOBS, as_user(user, argv)
+        return pod["metadata"]["name"], main["name"], tuple(argv)
 
     # ---- helper pods
 
@@ -246,15 +246,6 @@ class ClusterRuntime:
 
     def _service(self, container: str) -> str:
         return container.removeprefix(f"{self._cloud}-")
-
-
-def as_user(user: str, argv: Sequence[str]) -> tuple[str, ...]:
-    """A command of root that runs ``argv`` as a user: a name, or ``uid:gid``."""
-    uid, _, gid = user.partition(":")
-    if uid.isdigit():
-        return ("setpriv", f"--reuid={uid}", f"--regid={gid or uid}", "--clear-groups", "--", *argv)
-    script = 'u=$1; shift; exec setpriv --reuid="$u" --regid="$(id -g "$u")" --init-groups -- "$@"'
-    return ("/bin/sh", "-c", script, "sh", user, *argv)
 
 
 def _quoted(value: str) -> str:
