@@ -3,7 +3,7 @@
 Jinja: ``iteritems``, ``itervalues``, ``iterkeys`` and ``has_key`` of mappings, lists (not views) from ``keys``,
 ``values`` and ``items``, the literals ``0600`` (Jinja of that time read it as decimal 600) and ``u'text'``.
 YAML: ``u'text'`` in a flow collection, where a Python 2 repr was put into a template.
-States: ``gid_from_name`` of ``user.present``, which Salt had until 3002.
+States: ``gid_from_name`` of ``user.present``, which Salt has no more.
 """
 
 from __future__ import annotations
