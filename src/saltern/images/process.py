@@ -15,8 +15,8 @@ from typing import Any
 from saltern.base.errors import ImageError, Problem
 from saltern.formulas.metadata import Probe, ProcessHints, Reload
 
-ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
-"""What a daemon that starts as root needs to open low ports and to drop its privileges."""
+ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT")
+"""What a daemon that starts as root needs to open low ports and to drop its privileges, chroot included."""
 
 STATE_ROOT = "/var/lib/"
 WRITABLE_KEYS = ("ReadWritePaths", "ReadWriteDirectories")

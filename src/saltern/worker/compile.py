@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import metadata, node, places, rendering, requisites, warm
+from . import compat, metadata, node, places, rendering, requisites, warm
 from .problem import Problems
 
 KEPT = {"__id__", "__sls__", "__env__", "__file__", "__line__"}
@@ -35,6 +35,7 @@ def compile_node(target: node.Node, sls: list[str], kinds: list[str]) -> dict[st
     sources = places.Sources(target.roots)
     for chunk in chunks:
         chunk["__file__"], chunk["__line__"] = sources.find(chunk["__sls__"], chunk["__id__"], _function(chunk))
+    compat.accounts(chunks, target.roots.files)
     problems = requisites.unknown(chunks, high_state.state)
     if problems:
         raise Problems(problems)

@@ -61,6 +61,11 @@ def test_a_command_with_full_privileges_starts_as_root_and_its_folders_are_the_u
     assert found.state == ("/var/lib/glance",)
 
 
+def test_a_daemon_that_starts_as_root_may_put_itself_into_a_chroot() -> None:
+    """As the haproxy and the sshd of Debian do; both engines allow it by default."""
+    assert "SYS_CHROOT" in read(service("ExecStart=/bin/web")).capabilities
+
+
 def test_the_formula_decides_about_the_user_of_a_privileged_command() -> None:
     hints = ProcessHints(user="glance")
     assert read(service("ExecStart=!/bin/web", "User=root"), hints=hints).user == "64062:64061"
