@@ -168,9 +168,9 @@ def refused(cloud: Cloud, old: str, new: str, why: str) -> Iterator[None]:
 
 
 def test_a_configuration_that_the_check_refuses_changes_nothing(balanced: Cloud) -> None:
-    with Users(balanced.ports["shop"]) as users:
-        with refused(balanced, "X-Edition third", 'X-Edition bad", "no such words', "unknown keyword 'such'"):
-            balanced.call("restart", "--time", "0", f"{balanced.name}-web-1")
+    change = "X-Edition third", 'X-Edition bad", "no such words'
+    with Users(balanced.ports["shop"]) as users, refused(balanced, *change, "unknown keyword 'such'"):
+        balanced.call("restart", "--time", "0", f"{balanced.name}-web-1")
     users.assert_served("third", gap=5)  # who asked the one that was killed waits until a connection is given up
 
 
