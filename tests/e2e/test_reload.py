@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -148,36 +149,37 @@ def test_again_and_again_under_load(balanced: Cloud) -> None:
     balanced.call(*tell, "enable", "shop/web-1")
 
 
-def test_a_configuration_that_the_check_refuses_changes_nothing(balanced: Cloud) -> None:
-    before = balanced.processes()
-    file = balanced.model / "nodes/lb.yml"
+@contextmanager
+def refused(cloud: Cloud, old: str, new: str, why: str) -> Iterator[None]:
+    """A change of the balancer that is not carried out, for a reason that the operator is shown; then taken back."""
+    before, file = cloud.processes()["lb"], cloud.model / "nodes/lb.yml"
     original = file.read_text()
-    edition(balanced, "third", 'bad", "no such words')
-    with Users(balanced.ports["shop"]) as users:
-        done = balanced.saltern("apply", "--yes", code=None)
+    substitute(file, old, new)
+    try:
+        done = cloud.saltern("apply", "--yes", code=None)
+        assert done.code != 0
+        assert "nothing was changed" in done.stderr
+        assert why in done.stderr
+        yield
+    finally:
+        file.write_text(original)
+    assert steps(cloud.saltern("plan", "--json")) == []
+    assert cloud.processes()["lb"] == before
+
+
+def test_a_configuration_that_the_check_refuses_changes_nothing(balanced: Cloud) -> None:
+    change = "X-Edition third", 'X-Edition bad", "no such words'
+    with Users(balanced.ports["shop"]) as users, refused(balanced, *change, "unknown keyword 'such'"):
         balanced.call("restart", "--time", "0", f"{balanced.name}-web-1")
-    assert done.code != 0
-    assert "nothing was changed" in done.stderr
-    assert "unknown keyword 'such'" in done.stderr
     users.assert_served("third", gap=5)  # who asked the one that was killed waits until a connection is given up
-    file.write_text(original)
-    assert steps(balanced.saltern("plan", "--json")) == []
-    assert {name: one for name, one in balanced.processes().items() if name == "lb"} == {"lb": before["lb"]}
 
 
 def test_an_address_that_cannot_be_bound_changes_nothing(balanced: Cloud) -> None:
     """`haproxy -c` would not find it, and in a reload it stops the old worker from listening."""
-    file = balanced.model / "nodes/lb.yml"
-    original = file.read_text()
-    substitute(file, "binds: [{port: 8000}]", 'binds: [{port: 8000}, {port: 8001, address: "192.0.2.1"}]')
-    with Users(balanced.ports["shop"]) as users:
-        done = balanced.saltern("apply", "--yes", code=None)
-    assert done.code != 0
-    assert "nothing was changed" in done.stderr
-    assert "cannot bind socket" in done.stderr
+    binds = "binds: [{port: 8000}", 'binds: [{port: 8000}, {port: 8001, address: "192.0.2.1"}'
+    with Users(balanced.ports["shop"]) as users, refused(balanced, *binds, "cannot bind socket"):
+        pass
     users.assert_served("third")
-    file.write_text(original)
-    assert steps(balanced.saltern("plan", "--json")) == []
 
 
 def test_killed_while_it_reloads_the_next_apply_goes_on(balanced: Cloud) -> None:
