@@ -21,7 +21,7 @@ from saltern.targets.kubernetes.metadata import (
     instance,
 )
 from saltern.targets.kubernetes.pods import level
-from saltern.targets.kubernetes.policies import Edge, edges, policy
+from saltern.targets.kubernetes.policies import Topology, policy
 from saltern.targets.kubernetes.services import services
 from saltern.targets.kubernetes.site import Site
 from saltern.targets.kubernetes.storage import claims
@@ -36,7 +36,7 @@ def project(cloud: Cloud, site: Site) -> tuple[Manifest, ...]:
     """All objects, sorted by their files' names. Raises ConfigError for what Kubernetes could not take."""
     if problems := [*_unnamed(cloud, site), *_full_names(cloud, site)]:
         raise ConfigError(problems)
-    known = edges(cloud)
+    known = Topology(cloud)
     found = [_namespace(cloud, site)]
     problems = []
     for wave, workloads in enumerate(cloud.ordered()):
@@ -50,7 +50,7 @@ def project(cloud: Cloud, site: Site) -> tuple[Manifest, ...]:
     return tuple(sorted(found, key=lambda m: m.path))
 
 
-def _objects(frame: Frame, known: tuple[Edge, ...]) -> list[Manifest]:
+def _objects(frame: Frame, known: Topology) -> list[Manifest]:
     found = [_account(frame), *Configuration(frame).secrets(), *claims(frame), *jobs(frame), policy(frame, known)]
     if frame.workload.processes:
         found += [controller(frame), *budget(frame), *services(frame)]

@@ -24,7 +24,9 @@ def kind_of(cloud: Cloud, workload: Workload) -> str:
 
 def is_addressed(cloud: Cloud, workload: Workload) -> bool:
     """Whether somebody talks to its replicas one by one: a balancer, or who names one in its configuration."""
-    names = {workload.hostname(number) for number in range(1, workload.replicas + 1)} - {workload.name}
+    if workload.replicas == 1:
+        return False
+    names = {workload.hostname(number) for number in range(1, workload.replicas + 1)}
     return any(names & hosts_of(other) for other in cloud.workloads)
 
 

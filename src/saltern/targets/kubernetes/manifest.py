@@ -63,14 +63,14 @@ def files(manifests: Iterable[Manifest], *, secrets: bool) -> dict[str, tuple[st
     return {KUSTOMIZATION: (render(kustomization), False), **found}
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Block style without aliases; text that some YAML parser might take for a number or a boolean is quoted."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
         return True
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
     style = None
     if "\n" in text:
         style = "|"

@@ -25,10 +25,25 @@ class Edge:
     port: int = 0
 
 
-def edges(cloud: Cloud) -> tuple[Edge, ...]:
-    """All edges of a cloud, sorted."""
-    hosts = {host: workload for workload in cloud.workloads for host in _names(workload)}
-    return tuple(sorted({edge for workload in cloud.workloads for edge in _edges(workload, hosts)}))
+class Topology:
+    """All edges of a cloud."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.hosts = {host: workload for workload in cloud.workloads for host in _names(workload)}
+        self.edges = tuple(sorted({edge for w in cloud.workloads for edge in _edges(w, self.hosts)}))
+        self._into: dict[str, list[Edge]] = {}
+        self._out: dict[str, list[Edge]] = {}
+        for edge in self.edges:
+            self._into.setdefault(edge.target, []).append(edge)
+            self._out.setdefault(edge.source, []).append(edge)
+
+    def into(self, workload: Workload) -> list[Edge]:
+        """Who connects to it, sorted."""
+        return self._into.get(workload.name, [])
+
+    def out(self, workload: Workload) -> list[Edge]:
+        """What it connects to, sorted."""
+        return self._out.get(workload.name, [])
 
 
 def _names(workload: Workload) -> Iterator[str]:
@@ -57,14 +72,11 @@ def _behind(workload: Workload, hosts: Mapping[str, Workload]) -> set[str]:
     return {hosts[host].name for host in (*workload.balancer.members, *listens) if host in hosts}
 
 
-def policy(frame: Frame, known: tuple[Edge, ...]) -> Manifest:
+def policy(frame: Frame, topology: Topology) -> Manifest:
     """The NetworkPolicy of a workload's pods, its jobs' too. Everything that is not named is forbidden."""
-    cloud, workload = frame.cloud, frame.workload
-    by_name = {w.name: w for w in cloud.workloads}
-    ingress = [_rule("from", cloud, by_name[e.source], _ports(workload, e)) for e in known if e.target == workload.name]
-    egress = [
-        _rule("to", cloud, by_name[e.target], _ports(by_name[e.target], e)) for e in known if e.source == workload.name
-    ]
+    cloud, workload, by_name = frame.cloud, frame.workload, topology.hosts
+    ingress = [_rule("from", cloud, by_name[e.source], _ports(workload, e)) for e in topology.into(workload)]
+    egress = [_rule("to", cloud, by_name[e.target], _ports(by_name[e.target], e)) for e in topology.out(workload)]
     published = sorted({p.port for p in workload.publish})
     if published:
         ingress.append({"ports": [{"port": port, "protocol": "TCP"} for port in published]})
@@ -72,7 +84,7 @@ def policy(frame: Frame, known: tuple[Edge, ...]) -> Manifest:
         "podSelector": {"matchLabels": selector(cloud, workload, "")},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": ingress,
-        "egress": [*egress, *_outside(cloud, workload), {"ports": DNS}],
+        "egress": [*egress, *_outside(workload, topology.hosts), {"ports": DNS}],
     }
     return frame.manifest("NetworkPolicy", instance(workload), {"spec": spec})
 
@@ -90,9 +102,8 @@ def _rule(side: str, cloud: Cloud, other: Workload, ports: list[int]) -> dict[st
     return found | ({"ports": [{"port": port, "protocol": "TCP"} for port in ports]} if ports else {})
 
 
-def _outside(cloud: Cloud, workload: Workload) -> Iterator[dict[str, Any]]:
+def _outside(workload: Workload, inside: Mapping[str, Workload]) -> Iterator[dict[str, Any]]:
     """Hosts that are no workload: an address by itself; a name, which no policy can know, by its port."""
-    inside = {name for other in cloud.workloads for name in _names(other)}
     found: dict[str, dict[str, Any]] = {}
     for connection in sorted(workload.connects, key=lambda c: (c.host, c.port)):
         if connection.host in inside or connection.host == "localhost":
