@@ -42,7 +42,9 @@ class Image:
         """The image's configuration."""
         run = {"Entrypoint": list(self.entrypoint), "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"], "WorkingDir": "/"}
         layers = {"type": "layers", "diff_ids": [_digest(layer)]}
-        return json.dumps({"architecture": ARCHITECTURES[platform.machine()], "os": "linux", "config": run, "rootfs": layers}).encode()
+        return json.dumps(
+            {"architecture": ARCHITECTURES[platform.machine()], "os": "linux", "config": run, "rootfs": layers}
+        ).encode()
 
     def save(self, path: Path, name: str) -> None:
         """Write it as an archive in docker's format."""
