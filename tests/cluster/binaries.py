@@ -24,7 +24,7 @@ from .debian import PrivateApt, install_missing
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "saltern-tests" / "kubernetes"
 
-SOURCE_VERSION = "1.20.5+really1.20.2-1.1"
+SOURCE_VERSION = "1.20.5+really1.20.2-1.1+deb12u1"
 VERSION = "v1.20.2"
 COMPONENTS = ("kube-scheduler", "kube-controller-manager", "kubelet", "kube-proxy", "kube-apiserver")
 INPUTS = ("binaries.py", "debian.py", "service-port-protocol.patch")

@@ -34,6 +34,10 @@ class Client:
         self._dynamic = DynamicClient(self._api)
         self.namespace = namespace
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._api.close()
+
     def apply(self, manifest: dict[str, Any], manager: str = MANAGER) -> Any:
         """Server-side apply; fields that another manager has are a ConflictError."""
         resource = self._resource(manifest["apiVersion"], manifest["kind"])
@@ -66,6 +70,7 @@ class Client:
         streams = {"stdout": True, "stderr": True, "stdin": False, "tty": False}
         running = stream(connect, pod, self.namespace, command=list(command), **streams, _preload_content=False)
         running.run_forever(timeout=30)
+        running.close()
         out, err = running.read_channel(STDOUT_CHANNEL), running.read_channel(STDERR_CHANNEL)
         return Executed(out, err, running.returncode)
 

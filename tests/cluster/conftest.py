@@ -130,6 +130,7 @@ def client(cluster: AnyCluster) -> Iterator[Client]:
     eventually(lambda: client.get("v1", "ServiceAccount", "default"))
     yield client
     client.delete("v1", "Namespace", client.namespace)
+    client.close()
 
 
 @pytest.fixture(scope="session")

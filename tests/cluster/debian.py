@@ -46,6 +46,7 @@ class PrivateApt:
             f"-oDir::Etc::SourceParts={folder}/sources",
             f"-oDir::State::Lists={folder}/lists",
             f"-oDir::Cache={folder}/cache",
+            "-oAPT::Sandbox::User=root",  # the folder may be closed to others
         )
 
     def update(self) -> None:
