@@ -11,8 +11,8 @@ import yaml
 
 from saltern.base.errors import ConfigError, UsageError
 from saltern.project import manifests
-from saltern.project.context import Options, Project, open_project
 from saltern.project.cluster import entries
+from saltern.project.context import Options, Project, open_project
 from saltern.project.manifests import Manifests, render_manifests
 from saltern.targets.kubernetes.manifest import HEADER, KUSTOMIZATION
 from saltern.targets.kubernetes.site import ConfigFile
