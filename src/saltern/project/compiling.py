@@ -22,8 +22,8 @@ from saltern.project.context import Member, Project
 from saltern.project.workers import Bases, BaseSite
 
 STAGE = "compile"
-MANY = 16
-"""For so many nodes it is worth to start one more worker."""
+MANY = 100
+"""For so many nodes it is worth to start one more worker: its start takes as long as compiling them."""
 MOST_WORKERS = 4
 
 
