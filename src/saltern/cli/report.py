@@ -48,6 +48,11 @@ def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def counted(number: int, what: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def print_table(caller: Caller, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """A table for a person; in a pipe it is not folded."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
@@ -63,8 +68,10 @@ def checked(caller: Caller, found: Checked) -> None:
         print_json(caller, {"nodes": found.nodes, "states": found.states, "warnings": warnings})
         return
     print_problems(caller.stderr, found.warnings, "warning", "yellow")
-    compiled = "" if found.states is None else f" with {found.states} states"
-    caller.stdout.print(f"{found.nodes} nodes{compiled}: no errors, {len(found.warnings)} warnings")
+    compiled = "" if found.states is None else f" with {counted(found.states, 'state')}"
+    caller.stdout.print(
+        f"{counted(found.nodes, 'node')}{compiled}: no errors, {counted(len(found.warnings), 'warning')}"
+    )
 
 
 def shown(caller: Caller, one: Compiled) -> None:
@@ -168,7 +175,7 @@ def brought_up(caller: Caller, result: Applied) -> None:
     _proofs(caller, result.proofs)
     availability(caller, (one.as_json() for one in result.availability))
     if steps:
-        caller.stdout.print(f"\nThe cloud is up: {len(steps)} steps in {result.seconds:.1f} s.")
+        caller.stdout.print(f"\nThe cloud is up: {counted(len(steps), 'step')} in {result.seconds:.1f} s.")
     else:
         caller.stdout.print(f"\nNothing to do: the cloud is as the model says ({result.seconds:.1f} s).")
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from saltern.base.errors import ImageError, Problem
+from saltern.base.errors import ImageError, Place, Problem
 from saltern.formulas.metadata import Probe, ProcessHints, Reload
 
 ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT")
@@ -158,7 +158,18 @@ def _command(
 ) -> tuple[tuple[str, ...], str]:
     if hints.command:
         return hints.command, "meta/container.yml"
-    if start := _last(unit, "ExecStart"):
+    start = _last(unit, "ExecStart")
+    if start and _last(unit, "Type") == "oneshot":
+        raise ImageError(
+            Problem(
+                f"service {name!r} is no process: its unit is of Type=oneshot and ends after {start}",
+                (Place(str(facts.get("unit_path", f"{name}.service"))),),
+                details="Such a unit stands for others, or sets something up once.",
+                resolution=f"name the unit that runs ({name}@INSTANCE) in the state, or give processes:{name}:command "
+                "in meta/container.yml, or the state the phase host there",
+            )
+        )
+    if start:
         return _from_unit(name, start, unit, facts), str(facts.get("unit_path", f"{name}.service"))
     if facts.get("init"):
         return _follow(f"/etc/init.d/{name} start", f"/run/{name}.pid"), f"/etc/init.d/{name}"
@@ -214,9 +225,10 @@ def _follow(line: str, pid_file: str, prepare: str = "") -> tuple[str, ...]:
 
 
 def _specifiers(text: str, name: str) -> str:
-    values = {"n": f"{name}.service", "N": name, "p": name, "i": "", "t": "/run", "S": "/var/lib", "C": "/var/cache"}
-    values |= {"L": "/var/log", "E": "/etc", "%": "%"}
-    return re.sub(r"%([nNpitSCLE%])", lambda m: values[m[1]], text)
+    prefix, _, instance = name.partition("@")
+    values = {"n": f"{name}.service", "N": name, "p": prefix, "i": instance, "I": instance.replace("-", "/")}
+    values |= {"t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "%": "%"}
+    return re.sub(r"%([nNpiItSCLE%])", lambda m: values[m[1]], text)
 
 
 def _environment(unit: Mapping[str, list[str]]) -> dict[str, str]:

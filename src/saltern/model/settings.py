@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +112,15 @@ class NodeSettings:
     kubernetes: KubernetesNode = field(default_factory=KubernetesNode)
 
 
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return 0 < int(port) < 65536
+
+
 def find_model(start: Path) -> Path | None:
     """The nearest folder upwards from ``start`` that is a model, or where the reference looks besides: home and /etc.
 
@@ -188,6 +198,13 @@ def read_node_settings(
         brief = f"{what}: base {raw['base']!r} does not exist"
         return NodeSettings(), (Problem(brief, locate(("base",)), resolution=f"known: {known}"),)
     publish = tuple(Publish(**item) for item in raw.get("publish") or ())
+    if wrong := [index for index, item in enumerate(publish) if not _is_address(item.address)]:
+        problem = Problem(
+            f"{what}: publish: {publish[wrong[0]].address} is no address of a machine",
+            locate(("publish", wrong[0], "address")),
+            resolution="write an IPv4 address and a port from 1 to 65535, e.g. 127.0.0.1:8080",
+        )
+        return NodeSettings(), (problem,)
     if publish and raw.get("replicas", 1) > 1 and raw.get("target") != "kubernetes":
         problem = Problem(
             f"{what}: {raw['replicas']} replicas cannot all be published at {publish[0].address}",

@@ -411,7 +411,25 @@ def clashes(members: Iterable[Member]) -> tuple[Problem, ...]:
                 )
             )
         seen[member.name] = member
-    return (*problems, *_taken_by_replicas(seen))
+    return (*problems, *_taken_by_replicas(seen), *_published_twice(seen.values()))
+
+
+def _published_twice(members: Iterable[Member]) -> Iterator[Problem]:
+    """Two nodes at one address of the machine; 0.0.0.0 is all of them."""
+    taken: dict[str, list[tuple[str, Member, int]]] = {}
+    for member in members:
+        for index, publish in enumerate(member.settings.publish):
+            host, _, port = publish.address.rpartition(":")
+            for other_host, other, other_index in taken.get(port, ()):
+                if host == other_host or "0.0.0.0" in (host, other_host):  # noqa: S104 - compared, not bound
+                    places = [(other, other_index), (member, index)]
+                    yield Problem(
+                        f"{other.node.name} and {member.node.name} are both published at port {port} of {host}",
+                        tuple(p for one, i in places for p in setting_places(one.node, ("publish", i, "address"))),
+                        resolution="give one of them another address or port",
+                        node=member.node.name,
+                    )
+            taken.setdefault(port, []).append((host, member, index))
 
 
 def _taken_by_replicas(members: Mapping[str, Member]) -> Iterator[Problem]:

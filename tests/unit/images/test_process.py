@@ -61,6 +61,23 @@ def test_a_command_with_full_privileges_starts_as_root_and_its_folders_are_the_u
     assert found.state == ("/var/lib/glance",)
 
 
+def test_an_instance_of_a_template_knows_its_name() -> None:
+    unit = service("Type=forking", "PIDFile=/run/%p/%i.pid", "ExecStart=/bin/ctl %i %I %p %N start")
+    script = read_process("pg@15-main", {"unit": unit}, None, ACCOUNTS).command[2]
+    assert "/bin/ctl 15-main 15/main pg pg@15-main start" in script
+    assert "/run/pg/15-main.pid" in script
+
+
+def test_a_unit_that_ends_at_once_is_no_process() -> None:
+    unit = service("Type=oneshot", "RemainAfterExit=on", "ExecStart=/bin/true")
+    with pytest.raises(ImageError) as caught:
+        read(unit, unit_path="/lib/systemd/system/web.service")
+    (problem,) = caught.value.problems
+    assert problem.brief == "service 'web' is no process: its unit is of Type=oneshot and ends after /bin/true"
+    assert str(problem.places[0]) == "/lib/systemd/system/web.service"
+    assert read(unit, hints=ProcessHints(command=("/bin/web",))).command == ("/bin/web",)
+
+
 def test_a_daemon_that_starts_as_root_may_put_itself_into_a_chroot() -> None:
     """As the haproxy and the sshd of Debian do; both engines allow it by default."""
     assert "SYS_CHROOT" in read(service("ExecStart=/bin/web")).capabilities

@@ -140,6 +140,14 @@ def test_node_settings() -> None:
         ({"base": "arch"}, "n: base 'arch' does not exist", "known: debian-12, debian-13"),
         ({"publish": [{"port": 80}]}, "n: publish:0: 'address' is a required property", ""),
         ({"publish": [{"port": 80, "address": "80"}]}, "n: publish:0:address: '80' does not match", ""),
+        *(
+            (
+                {"publish": [{"port": 80, "address": address}]},
+                f"n: publish: {address} is no address of a machine",
+                "write an IPv4 address and a port from 1 to 65535, e.g. 127.0.0.1:8080",
+            )
+            for address in ("127.0.0.1:65536", "127.0.0.1:0", "1.2.3:80", "1.2.3.400:80")
+        ),
         ({"memory": "lots"}, "n: memory: 'lots' does not match", ""),
         (
             {"x": 1},
