@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ class ClusterCloud(Cloud):
 
     def elsewhere(self, state: Path) -> ClusterCloud:
         """The same cloud, as another operator's machine sees it."""
-        return ClusterCloud(self.name, self.model, state, self.engine, self.ports, self.kubeconfig)
+        return replace(self, state=state)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def kube(cluster: AnyCluster, tmp_path_factory: pytest.TempPathFactory) -> Itera
         substitute(model / f"nodes/{node}.yml", "127.0.0.1:", f"{address}:")
     engine = select_engine(LocalRunner(), CACHE / "saltern", "podman")
     ports = {"identity": 30500, "image": 30292}
-    made = ClusterCloud("e2e-kube", model, folder / "state", engine, ports, cluster.kubeconfig)
+    made = ClusterCloud("e2e-kube", model, folder / "state", engine, ports, kubeconfig=cluster.kubeconfig)
     try:
         yield made
     finally:
