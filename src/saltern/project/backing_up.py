@@ -14,7 +14,7 @@ from pathlib import Path
 
 from saltern.base.errors import BackupError, Problem, SalternError, UsageError
 from saltern.formulas.backups import Item, read_items
-from saltern.images.engine import Container
+from saltern.images.engine import Container, Mount
 from saltern.ops.backup import catalogue
 from saltern.ops.backup.catalogue import Backup, Kept
 from saltern.ops.backup.instance import DataVolume, Instance, sorted_containers
@@ -63,7 +63,9 @@ def backup_locked(project: Project, names: Sequence[str] = (), reason: str = "")
         part = Path(tempfile.mkdtemp(prefix=catalogue.PART, dir=folder))
         work = work_folder(project)
     try:
-        kept = _take_all(Taker(project.engine, work, part, recipients, project.emit), _instances(project, chosen))
+        elsewhere = project.cluster if project.in_cluster else None
+        taker = Taker(project.engine, work, part, recipients, project.emit, elsewhere)
+        kept = _take_all(taker, _instances(project, chosen, work))
         source, revision = describe_revision(project)
         made = Backup(
             name=free_name(folder, started),
@@ -147,15 +149,15 @@ def _chosen(project: Project, names: Sequence[str]) -> list[tuple[Compiled, tupl
 
 
 def _instances(
-    project: Project, chosen: Sequence[tuple[Compiled, tuple[Item, ...]]]
+    project: Project, chosen: Sequence[tuple[Compiled, tuple[Item, ...]]], work: Path
 ) -> list[tuple[Instance, tuple[Item, ...]]]:
     """The nodes as they run now. Raises BackupError for those that have no containers, all at once."""
-    containers = project.engine.containers(f"{LABEL_CLOUD}={project.cloud}")
+    containers = project.runtime.containers(f"{LABEL_CLOUD}={project.cloud}")
     found, problems = [], []
     for one, items in chosen:
         own = sorted_containers(containers, one.member.name)
         if own:
-            found.append((_instance(project, one, own), items))
+            found.append((_instance(project, one, own, work), items))
         else:
             problems.append(
                 Problem(
@@ -169,7 +171,7 @@ def _instances(
     return found
 
 
-def _instance(project: Project, one: Compiled, own: tuple[Container, ...]) -> Instance:
+def _instance(project: Project, one: Compiled, own: tuple[Container, ...], work: Path) -> Instance:
     """A node with the image and configuration that it runs with, which need not be the model's any more."""
     member, container = one.member, own[0]
     named = {v.path: v.name for v in one.metadata.volumes if v.kind == "data"}
@@ -179,9 +181,22 @@ def _instance(project: Project, one: Compiled, own: tuple[Container, ...]) -> In
         member.node.name,
         container.image,
         tuple(DataVolume(named[m.target], m.source, m.target) for m in container.mounts if m.target in named),
-        tuple(m for m in container.mounts if m.read_only and m.source.startswith("/")),
+        _configuration(project, container, work),
         own,
     )
+
+
+def _configuration(project: Project, container: Container, work: Path) -> tuple[Mount, ...]:
+    """The files that a container has of its configuration, as files of this machine."""
+    if not project.in_cluster:
+        return tuple(m for m in container.mounts if m.read_only and m.source.startswith("/"))
+    mounts = []
+    for number, (path, content) in enumerate(sorted(project.cluster.files(container.name).items())):
+        file = work / f"{container.name}-{number}"
+        file.write_bytes(content)
+        file.chmod(0o644)  # another user reads it in a container; the folder is private
+        mounts.append(Mount(str(file), path))
+    return tuple(mounts)
 
 
 def _take_all(taker: Taker, chosen: Sequence[tuple[Instance, tuple[Item, ...]]]) -> tuple[Kept, ...]:

@@ -25,7 +25,7 @@ def container_of(cloud: str, thing: Mapping[str, Any]) -> Container:
     return Container(
         id=f"{meta['uid']}:{meta.get('generation', 0)}",
         name=container_name(cloud, labels.get(LABEL_SERVICE, meta["name"])),
-        image=str(main.get("image", "")),
+        image=str(main.get("image", "")).partition("@")[0],
         state=state,
         exit_code=code,
         labels={key: str(value) for key, value in labels.items() if key.startswith("io.saltern.")},

@@ -10,13 +10,13 @@ import base64
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 from saltern.base.errors import EngineError, Problem, SalternError
 from saltern.base.process import Completed
-from saltern.images.engine import Container, Mount, RunSpec
+from saltern.images.engine import Container, RunSpec
+from saltern.rollout.kubernetes.helper import HELPER, MAIN, beside, helper
 from saltern.rollout.kubernetes.kubectl import Kubectl
 from saltern.rollout.kubernetes.objects import (
     POD_KINDS,
@@ -32,12 +32,6 @@ from saltern.targets.kubernetes.metadata import MANAGED_BY, MANAGER, PART_OF
 POD_SECONDS = 120.0
 """How long a helper pod may take to start."""
 POLL = 0.5
-HELPER_SECONDS = 3600
-"""How long a helper pod lives at most, should nobody remove it."""
-MAIN = "main"
-"""The container of a helper pod."""
-HELPER = "io.saltern.helper"
-"""Label of helper pods; its value is the cloud."""
 SOURCE_ENVIRONMENT = '. /dev/stdin; exec "$@" </dev/null'
 
 
@@ -50,6 +44,10 @@ class ClusterRuntime:
         self.kubectl = kubectl
         self._cloud = cloud
         self._claims = dict(claims or {})
+
+    def with_claims(self, claims: Mapping[str, Mapping[str, Any]]) -> ClusterRuntime:
+        """The same cluster for the volumes of a rendered cloud."""
+        return ClusterRuntime(self.kubectl, self._cloud, claims)
 
     # ---- what is there
 
@@ -94,6 +92,19 @@ class ClusterRuntime:
             text = self.kubectl.logs(name, inside, tail=tail, previous=True) + text
         return "\n".join(text.splitlines()[-tail:])
 
+    def files(self, container: str) -> dict[str, bytes]:
+        """Path → content of the files that the pods of a workload have from Secrets."""
+        found: dict[str, bytes] = {}
+        for pod in self.pods(container)[:1]:
+            secret_of = {v["name"]: v["secret"] for v in pod["spec"]["volumes"] if "secret" in v}
+            for mount in pod["spec"]["containers"][0].get("volumeMounts", ()):
+                secret = secret_of.get(mount["name"])
+                item = next((i for i in (secret or {}).get("items", ()) if i["path"] == mount.get("subPath")), None)
+                data = (self.kubectl.find("secret", secret["secretName"]) or {}).get("data", {}) if secret else {}
+                if item is not None and item["key"] in data:
+                    found[mount["mountPath"]] = base64.b64decode(data[item["key"]])
+        return found
+
     # ---- commands inside
 
     def exec(
@@ -106,38 +117,49 @@ class ClusterRuntime:
         timeout: float | None = None,
     ) -> Completed:
         """See :meth:`Runtime.exec`; the environment goes through stdin."""
-        pod, inside, words = self._inside(container, argv, user)
-        if not environment:
-            return self.kubectl.exec(pod, inside, words, timeout=timeout)
-        text = "".join(f"export {key}={_quoted(value)}\n" for key, value in sorted(environment.items()))
-        return self.kubectl.exec(
-            pod, inside, ("/bin/sh", "-c", SOURCE_ENVIRONMENT, "sh", *words), stdin=text, timeout=timeout
-        )
+        with self._inside(container, user) as (pod, inside):
+            if not environment:
+                return self.kubectl.exec(pod, inside, argv, timeout=timeout)
+            text = "".join(f"export {key}={_quoted(value)}\n" for key, value in sorted(environment.items()))
+            words = ("/bin/sh", "-c", SOURCE_ENVIRONMENT, "sh", *argv)
+            return self.kubectl.exec(pod, inside, words, stdin=text, timeout=timeout)
 
     def exec_bytes(
         self, container: str, argv: Sequence[str], stdout: IO[bytes], *, user: str = "", timeout: float | None = None
     ) -> Completed:
         """See :meth:`Runtime.exec_bytes`."""
-        pod, inside, words = self._inside(container, argv, user)
-        return self.kubectl.transfer(("exec", pod, "--container", inside, "--", *words), stdout=stdout, timeout=timeout)
+        with self._inside(container, user) as (pod, inside):
+            return self.kubectl.transfer(
+                ("exec", pod, "--container", inside, "--", *argv), stdout=stdout, timeout=timeout
+            )
 
-    def _inside(self, container: str, argv: Sequence[str], user: str) -> tuple[str, str, tuple[str, ...]]:
-        """Pod, container and command."""
+    @contextlib.contextmanager
+    def _inside(self, container: str, user: str) -> Iterator[tuple[str, str]]:
+        """A pod and its container in which a user's commands run: the process's own, or one made beside it.
+
+        A cluster runs commands in a container as its own user alone.
+        """
         pods = [pod for pod in self.pods(container) if pod.get("status", {}).get("phase") == "Running"]
         if not pods:
             raise EngineError(Problem(f"no pod of {self._service(container)} runs"))
         pod = pods[0]
-        main = pod["spec"]["containers"][0]
-        uid = str(main.get("securityContext", {}).get("runAsUser", ""))
-        if user and user.partition(":")[0] != uid:
-            raise EngineError(
-                Problem(
-                    f"a command of {self._service(container)} would run as {user}, and its pods run as {uid}",
-                    details="a cluster runs commands in a container as its own user alone",
-                    resolution="let the formula's command do without that user",
-                )
-            )
-        return pod["metadata"]["name"], main["name"], tuple(argv)
+        name, main = pod["metadata"]["name"], pod["spec"]["containers"][0]
+        uid = self._uid(name, main["name"], user) if user else None
+        if uid is None or uid == main.get("securityContext", {}).get("runAsUser"):
+            yield name, main["name"]
+            return
+        other = f"saltern-{secrets.token_hex(5)}"
+        with self._started(other, [beside(other, self._cloud, pod, uid)]):
+            yield other, MAIN
+
+    def _uid(self, pod: str, container: str, user: str) -> int:
+        first = user.partition(":")[0]
+        if first.isdigit():
+            return int(first)
+        done = self.kubectl.exec(pod, container, ("id", "-u", first), timeout=30)
+        if not done.ok:
+            raise EngineError(Problem(f"{pod} has no user {first!r}", details=done.tail(3)))
+        return int(done.stdout)
 
     # ---- helper pods
 
@@ -168,13 +190,18 @@ class ClusterRuntime:
             return self.kubectl.transfer(words, stdin=stdin, stdout=stdout, timeout=timeout)
 
     @contextlib.contextmanager
-    def _helper(self, spec: RunSpec) -> Any:
+    def _helper(self, spec: RunSpec) -> Iterator[str]:
         name = f"saltern-{secrets.token_hex(5)}"
         pod, secret = helper(name, self._cloud, spec)
-        try:
-            self.kubectl.apply([secret, pod])
-            self._await(name)
+        with self._started(name, [secret, pod]):
             yield name
+
+    @contextlib.contextmanager
+    def _started(self, name: str, objects: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+        try:
+            self.kubectl.apply(objects)
+            self._await(name)
+            yield
         finally:
             with contextlib.suppress(SalternError):  # it ends by itself, and the next run removes it
                 self.kubectl.delete("pod", [name], wait=False)
@@ -250,88 +277,3 @@ class ClusterRuntime:
 
 def _quoted(value: str) -> str:
     return "'" + value.replace("'", "'\\''") + "'"
-
-
-def helper(name: str, cloud: str, spec: RunSpec) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A pod that sleeps with what a helper container needs, and the Secret with its environment and files."""
-    labels = {HELPER: cloud, MANAGED_BY: MANAGER}
-    uid, _, gid = spec.user.partition(":")
-    data: dict[str, str] = {}
-    volumes: list[dict[str, Any]] = []
-    mounts: list[dict[str, Any]] = []
-    for number, mount in enumerate(spec.mounts):
-        _mount(name, number, mount, data, volumes, mounts)
-    for number, path in enumerate(spec.tmpfs):
-        volumes.append({"name": f"memory-{number}", "emptyDir": {"medium": "Memory"}})
-        mounts.append({"name": f"memory-{number}", "mountPath": path})
-    data |= {f"env.{key}": _b64(value.encode()) for key, value in spec.environment.items()}
-    environment = [
-        {"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": f"env.{key}"}}}
-        for key in sorted(spec.environment)
-    ]
-    security: dict[str, Any] = {"allowPrivilegeEscalation": False, "runAsUser": int(uid), "runAsGroup": int(gid or uid)}
-    if spec.capabilities is not None:
-        security["capabilities"] = {"drop": ["ALL"], "add": list(spec.capabilities)}
-    main = {
-        "name": MAIN,
-        "image": spec.image,
-        "command": ["sleep", str(HELPER_SECONDS)],
-        "env": environment,
-        "volumeMounts": mounts,
-        "securityContext": security,
-    }
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "activeDeadlineSeconds": HELPER_SECONDS,
-            "terminationGracePeriodSeconds": 0,
-            "hostname": spec.hostname or None,
-            "containers": [main],
-            "volumes": volumes,
-            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        },
-    }
-    if not spec.hostname:
-        del pod["spec"]["hostname"]  # type: ignore[attr-defined]
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name, "labels": labels},
-        "type": "Opaque",
-        "data": dict(sorted(data.items())),
-    }
-    return pod, secret
-
-
-def _mount(
-    name: str,
-    number: int,
-    mount: Mount,
-    data: dict[str, str],
-    volumes: list[dict[str, Any]],
-    mounts: list[dict[str, Any]],
-) -> None:
-    volume = f"volume-{number}"
-    mounts.append({"name": volume, "mountPath": mount.target, "readOnly": mount.read_only})
-    if "/" not in mount.source:
-        volumes.append({"name": volume, "persistentVolumeClaim": {"claimName": mount.source}})
-        return
-    source = Path(mount.source)
-    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
-    items = []
-    for position, path in enumerate(files):
-        key = f"file.{number}.{position}"
-        data[key] = _b64(path.read_bytes())
-        inside = path.name if source.is_file() else str(path.relative_to(source))
-        items.append({"key": key, "path": inside, "mode": path.stat().st_mode & 0o777 | 0o444})
-    volumes.append({"name": volume, "secret": {"secretName": name, "items": items}})
-    if source.is_file():
-        mounts[-1]["subPath"] = source.name
-
-
-def _b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
