@@ -10,6 +10,9 @@ from typing import IO, Any
 
 from saltern.base.process import Completed, Pipe
 
+READY = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+"""The status of a pod that serves."""
+
 
 @dataclass
 class FakeServer:
@@ -19,9 +22,21 @@ class FakeServer:
     calls: list[tuple[str, ...]] = field(default_factory=list)
     refuses: dict[str, str] = field(default_factory=dict)
     version: int = 0
+    looks: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    """Kind and name → the statuses that one look after the other finds, the last one for ever."""
+    pod_status: Mapping[str, Any] = field(default_factory=lambda: READY)
+    """What becomes of pods that are applied."""
+    logs: dict[tuple[str, bool], str] = field(default_factory=dict)
+    """Pod, and whether its previous container is meant → what it wrote."""
+    inputs: list[str] = field(default_factory=list)
+    """What commands in pods got as stdin."""
+    ends: tuple[int, str, str] = (0, "", "")
+    """How commands in pods end: code, stdout and stderr."""
 
     def put(self, thing: Mapping[str, Any]) -> None:
         self.version += 1
+        if thing["kind"] == "Pod" and "status" not in thing:
+            thing = {**thing, "status": self.pod_status}
         meta = {**thing["metadata"], "resourceVersion": str(self.version)}
         meta.setdefault("uid", f"uid-{meta['name']}")
         self.objects[thing["kind"].lower(), meta["name"]] = {**thing, "metadata": meta}
@@ -56,7 +71,9 @@ class FakeServer:
         env: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Completed:
-        self.calls.append(tuple(argv))
+        self.calls.append(tuple(argv[3:]))
+        if stdout is not None:
+            stdout.write(b"bytes")
         return Completed(tuple(argv), 0, "", "")
 
     def open(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Pipe:
@@ -65,6 +82,8 @@ class FakeServer:
     def _get(self, argv: tuple[str, ...], words: list[str], stdin: str | None) -> Completed:
         if "--ignore-not-found" in words:
             found = self.objects.get((words[1], words[2]))
+            if found and (statuses := self.looks.get((words[1], words[2]))):
+                found = {**found, "status": statuses.pop(0) if len(statuses) > 1 else statuses[0]}
             return Completed(argv, 0, json.dumps(found) if found else "", "")
         kinds = words[1].split(",")
         wanted = dict(
@@ -105,4 +124,14 @@ class FakeServer:
         return Completed(argv, 0, "", "")
 
     def _exec(self, argv: tuple[str, ...], words: list[str], stdin: str | None) -> Completed:
-        return Completed(argv, 0, stdin or "", "")
+        self.inputs.append(stdin or "")
+        code, out, err = self.ends
+        return Completed(argv, code, out, err)
+
+    def _logs(self, argv: tuple[str, ...], words: list[str], stdin: str | None) -> Completed:
+        text = self.logs.get((words[1], "--previous" in words))
+        return (
+            Completed(argv, 1, "", "previous terminated container not found")
+            if text is None
+            else Completed(argv, 0, text, "")
+        )

@@ -4,6 +4,7 @@ import pytest
 
 from saltern.base.errors import EngineError
 from saltern.base.process import Completed
+from saltern.rollout.kubernetes import kubectl as module
 from saltern.rollout.kubernetes.kubectl import Kubectl, explain
 
 from .server import FakeServer
@@ -67,10 +68,20 @@ def test_refusals_are_explained(stderr: str, brief: str) -> None:
     assert stderr in problem.details
 
 
-def test_a_refusal_is_raised() -> None:
+def test_a_server_that_does_not_answer_is_asked_again_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(module, "PAUSE", 0.001)
     server = FakeServer(refuses={"apply": "Unable to connect to the server: EOF"})
     with pytest.raises(EngineError, match="cannot be reached"):
         Kubectl(server, "lab").apply([secret("a")])
+    assert len(server.calls) > 1
+
+
+def test_a_refusal_is_not_tried_again() -> None:
+    server = FakeServer(refuses={"apply": "exceeded quota"})
+    with pytest.raises(EngineError, match="quota"):
+        Kubectl(server, "lab").apply([secret("a")])
+    assert len(server.calls) == 1
 
 
 def test_without_kubectl_its_package_is_named() -> None:
