@@ -30,7 +30,7 @@ from saltern.cli.rollouts import apply_command, history_command, plan_command, r
 from saltern.cli.secret import secret_group
 from saltern.cli.terminal import stderr_console
 from saltern.cli.uses import uses_command
-from saltern.project import applying, building, running, showing
+from saltern.project import applying, building, drifting, running, showing
 from saltern.project.planning import Asked
 
 
@@ -86,14 +86,26 @@ def up_command(caller: Caller, verify: bool) -> None:
     report.brought_up(caller, applying.apply(caller.project(), terms))
 
 
-@cli.command("status", epilog=examples("saltern status", "saltern status --json"))
-@common_options
-def status_command(caller: Caller) -> None:
-    """Show the cloud's processes, whether they are ready, and their addresses. Returns 10 when one is not ready."""
-    found = running.status(caller.project())
-    report.status(caller, found)
+@cli.command("status", epilog=examples("saltern status", "saltern status --json", "saltern status --drift --exit-code"))
+@click.option("--drift", is_flag=True, help="On Kubernetes: show what somebody changed by hand in the cluster too.")
+@click.option("--exit-code", is_flag=True, help="With --drift: return 13 when there is something.")
+@rollout_options
+def status_command(caller: Caller, drift: bool, exit_code: bool) -> None:
+    """Show the cloud's processes, whether they are ready, and their addresses. Returns 10 when one is not ready.
+
+    --drift compares the objects in the cluster with the revision that was reached last; `apply --repair` takes back
+    what it shows. Changes of the model are not drift: `plan` shows those.
+    """
+    if exit_code and not drift:
+        raise UsageError(Problem("--exit-code tells of drift", resolution="give --drift as well"))
+    project = caller.project()
+    drifts = drifting.drift(project) if drift else None
+    found = running.status(project)
+    report.status(caller, found, drifts)
     if not all(line.ready for line in found.lines):
         caller.exit(ExitCode.ROLLOUT)
+    if exit_code and drifts:
+        caller.exit(ExitCode.DIFFERENT)
 
 
 @cli.command("verify", epilog=examples("saltern verify", "saltern verify glance"))
