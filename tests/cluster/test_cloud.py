@@ -24,6 +24,7 @@ from saltern.project.context import Options, open_project
 from ..e2e.driver import CACHE, ROOT, Cloud, substitute
 from ..e2e.load import Load, endpoints
 from ..e2e.test_cloud import client as openstack
+from . import binaries
 from .client import eventually
 from .conftest import AnyCluster
 
@@ -43,7 +44,8 @@ class ClusterCloud(Cloud):
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**super().environment, "KUBECONFIG": str(self.kubeconfig)}
+        path = f"{binaries.folder() / 'bin'}:{os.environ['PATH']}"  # its kubectl, where the cluster is ours
+        return {**super().environment, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
 
     def kubectl(self, *words: str) -> str:
         argv = ("kubectl", "--namespace", self.name, *words)

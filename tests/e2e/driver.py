@@ -249,6 +249,15 @@ class LocalRegistry:
             self.child.wait(timeout=30)
             self.child = None
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody answers there for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
     def _answers(self) -> bool:
         try:
             return httpx.get(f"http://{self.address}/v2/", trust_env=False).is_success

@@ -254,17 +254,17 @@ def test_lost_data_is_never_silent(lab: Lab) -> None:
 def test_without_the_registry_nothing_changes_and_then_it_goes_on(lab: Lab) -> None:
     cloud = lab.cloud
     before = cloud.containers()
-    new = f"  saltern:\n    grains: {{test: {secrets.token_hex()}}}\n"  # no other cloud of this machine has its image
-    substitute(cloud.model / "nodes/cache.yml", "  saltern:\n", new)
+    group = f"new-{secrets.token_hex(8)}"  # no other cloud of this machine has its image
+    with (cloud.model.parent / "formulas/redis/redis/server.sls").open("a") as formula:
+        formula.write(f"\n{group}:\n  group.present: []\n")
     [tag] = cloud.saltern("push", "cache", "--json").json
     cloud.engine.remove_images([tag])
-    lab.registry.stop()
-    for words in (("plan",), ("apply", "--yes"), ("push", "cache")):
-        done = cloud.saltern(*words, code=8)
-        assert f"the registry {lab.registry.address} cannot be reached" in done.stderr
-    assert cloud.containers() == before
-    assert lab.status()["rollout"]["outcome"] == "done"
-    lab.registry.start()
+    with lab.registry.away():
+        for words in (("plan",), ("apply", "--yes"), ("push", "cache")):
+            done = cloud.saltern(*words, code=8)
+            assert f"the registry {lab.registry.address} cannot be reached" in done.stderr
+        assert cloud.containers() == before
+        assert lab.status()["rollout"]["outcome"] == "done"
     [image] = cloud.saltern("plan", "--json").json["images"]
     assert (image["new"], image["action"]) == (tag, "pulled")
     lab.apply()

@@ -247,7 +247,7 @@ def _parted(chains: Sequence[tuple[Step, ...]]) -> Iterator[tuple[tuple[Step, ..
     together = tuple(chain for chain in chains if chain and not any(step.touches for step in chain))
     if together:
         yield together
-    yield from ((chain,) for chain in chains if any(step.replaces for step in chain))
+    yield from ((chain,) for chain in chains if any(step.touches for step in chain))
 
 
 def _chain(
@@ -320,7 +320,7 @@ def _own_steps(cloud: str, workload: Workload, services: Mapping[str, Any], runn
 
 def _process_steps(cloud: str, workload: Workload, services: Mapping[str, Any], running: Running) -> list[Step]:
     """Replicas that do not serve come first: the ones that do go on until those are back."""
-    known = {c.name: c for c in running.containers}
+    known = running.by_name
     steps = []
     for one in workload.instances():
         step = Step(Act.START, workload.name, one.service, container_name(cloud, one.service), "")

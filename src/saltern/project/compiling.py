@@ -60,14 +60,19 @@ def try_members(
     project: Project, members: Sequence[Member], bases: Bases
 ) -> tuple[tuple[Compiled, ...], SalternError | None]:
     """Compile what can be compiled, and the error of all that cannot."""
-    asked = [_asked(project, bases, member) for member in members]
-    fresh = [number for number, one in enumerate(asked) if one.known is None]
     outcomes: dict[int, Compiled | SalternError] = {}
-    for number, one in enumerate(asked):
+    asked: dict[int, _Asked] = {}
+    for number, member in enumerate(members):
+        if missing := tuple(_unknown_applications(project, member)):
+            outcomes[number] = FormulaError(missing)
+        else:
+            asked[number] = _asked(project, bases, member)
+    for number, one in asked.items():
         if one.known is not None:
             outcomes[number] = _try(lambda one=one: _from_cache(one))  # type: ignore[misc]
+    fresh = [number for number, one in asked.items() if one.known is None]
     outcomes |= zip(fresh, _compile_all(project, bases, [asked[number] for number in fresh]), strict=True)
-    ordered = [outcomes[number] for number in range(len(asked))]
+    ordered = [outcomes[number] for number in range(len(members))]
     errors = [one for one in ordered if isinstance(one, SalternError)]
     kind = FormulaError if any(isinstance(error, FormulaError) for error in errors) else PhaseError
     problems = [problem for error in errors for problem in error.problems]
@@ -122,8 +127,6 @@ def _from_cache(asked: _Asked) -> Compiled:
 def _compile(project: Project, bases: Bases, asked: _Asked, number: int = 0) -> Compiled:
     begun = time.monotonic()
     member, applications = asked.member, asked.member.node.applications
-    if missing := tuple(_unknown_applications(project, member)):
-        raise FormulaError(missing)
     project.emit(Event(STAGE, member.name, State.STARTED, f"{len(applications)} applications"))
     worker, context = bases.worker(asked.site, number), bases.context(member)
     low = worker.compile(context, applications, KINDS)

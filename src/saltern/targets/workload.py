@@ -89,6 +89,8 @@ class Workload:
     connects: tuple[Connection, ...] = ()
     """The hosts and ports that its formulas say it talks to, some perhaps outside of the cloud."""
     kubernetes: KubernetesNode = field(default_factory=KubernetesNode)
+    together: bool = False
+    """Its replicas are one service, whose target replaces them one by one by itself."""
 
     def process(self, name: str) -> Process | None:
         """The process of that name, else its first; None where it has none."""
@@ -111,7 +113,7 @@ class Workload:
         """All of its containers that run processes: the first replica's, in the processes' order, then the next's."""
         return tuple(
             Instance(self.service(process, number), self.hostname(number), process, number)
-            for number in range(1, self.replicas + 1)
+            for number in range(1, 2 if self.together else self.replicas + 1)
             for process in self.processes
         )
 
@@ -129,7 +131,7 @@ class Workload:
         return name if self.generation == 1 else f"{name}-g{self.generation}"
 
     def _numbered(self, name: str, number: int) -> str:
-        return name if self.replicas == 1 else f"{name}-{number}"
+        return name if self.replicas == 1 or self.together else f"{name}-{number}"
 
     def job_name(self, job: Job) -> str:
         """The name of a job: by what it does, so that another act is another job."""

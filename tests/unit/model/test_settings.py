@@ -47,15 +47,18 @@ def test_everything(tmp_path: Path) -> None:
         "formulas: [{name: web, git: 'https://g', ref: v1, compat: python2}, {name: db, path: ../db}]\n"
     )
     assert load_settings(tmp_path) == Settings(
-        *("lab", "docker", "127.0.0.1:5000/x", "https://x"),
+        *("lab", "compose", "docker", "127.0.0.1:5000/x", "https://x"),
         {**BUILT_IN_BASES, "mine": {"image": "debian:12"}},
         (FormulaSetting("web", git="https://g", ref="v1", compat="python2"), FormulaSetting("db", path="../db")),
     )
 
 
 def test_what_kubernetes_is_told(tmp_path: Path) -> None:
-    (tmp_path / "saltern.yml").write_text("kubernetes: {namespace: prod, storage: 5Gi, pull_secrets: [a, b]}\n")
-    assert load_settings(tmp_path).kubernetes == KubernetesSettings("prod", storage="5Gi", pull_secrets=("a", "b"))
+    (tmp_path / "saltern.yml").write_text(
+        "target: kubernetes\nkubernetes: {context: c, namespace: prod, storage: 5Gi, pull_secrets: [a, b]}\n"
+    )
+    assert load_settings(tmp_path).target == "kubernetes"
+    assert load_settings(tmp_path).kubernetes == KubernetesSettings("c", "prod", storage="5Gi", pull_secrets=("a", "b"))
     raw = {"target": "kubernetes", "kubernetes": {"storage": {"data": "1Gi"}, "node_selector": {"a": "b"}}}
     settings, problems = read_node_settings(raw, "n", BUILT_IN_BASES)
     assert (settings.target, problems) == ("kubernetes", ())
@@ -65,7 +68,7 @@ def test_what_kubernetes_is_told(tmp_path: Path) -> None:
 def test_problems_have_their_place_and_advice(tmp_path: Path) -> None:
     unknown, engine = refused(tmp_path, "cloud: lab\nclowd: x\nengine: lxc\n")
     assert "'clowd' was unexpected" in unknown.brief
-    known = "backup, bases, check, cloud, engine, formulas, inventory, kubernetes, registry, source"
+    known = "backup, bases, check, cloud, engine, formulas, inventory, kubernetes, registry, source, target"
     assert unknown.resolution == f"known keys: {known}"
     assert "engine: 'lxc' is not one of" in engine.brief
     assert engine.resolution == "use one of podman, docker"

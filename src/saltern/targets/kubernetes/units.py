@@ -71,7 +71,7 @@ def _flat(workload: Workload) -> Workload:
     first = workload.processes[:1]
     if slowest is not None and slowest.probe is not None:
         first = (replace(first[0], probe=slowest.probe),)
-    return replace(workload, replicas=1, processes=first)
+    return replace(workload, together=True, processes=first)
 
 
 def units(cloud: Cloud, manifests: Iterable[Manifest]) -> Units:
