@@ -118,7 +118,7 @@ def test_a_repair_beside_a_change(world: World, server: FakeServer) -> None:
     assert "saltern apply --repair" in caught.value.problems[0].resolution
     assert replicas(server) == 5
     done = apply(world, repair=True)
-    assert next(step.key for step in done.plan.steps.changes) == "start:web"
+    assert next(step.key for step in done.plan.steps.changes) == "roll:web"
     assert [one.wanted["metadata"]["name"] for one in done.repaired] == ["db"]
     assert replicas(server) == 2
     assert drift(world) == []
