@@ -49,6 +49,7 @@ def cli() -> None:
       saltern apply                   carry that out, behind gates and with a way back
       saltern status                  what runs, and where it answers
       saltern show keystone           what becomes of each state of a node, and why
+      saltern exec db -- mysql -e …   run a command where a service runs
       saltern down                    take the cloud down; its data stays
     """
 
@@ -133,6 +134,32 @@ def logs_command(caller: Caller, service: str, tail: int) -> None:
     report.logs(caller, running.logs(caller.project(), service, tail))
 
 
+@cli.command(
+    "exec",
+    epilog=examples(
+        "saltern exec mariadb -- mysqladmin status",
+        "saltern exec rabbitmq -- rabbitmqctl list_queues",
+        "saltern exec glance -- cat /etc/glance/glance-api.conf > glance-api.conf",
+        "saltern exec keystone --json -- id",
+    ),
+)
+@click.argument("service")
+@click.argument("command", nargs=-1, required=True)
+@common_options
+def exec_command(caller: Caller, service: str, command: tuple[str, ...]) -> None:
+    """Run COMMAND in the container of SERVICE, as the user of its process; on Kubernetes in one of its pods.
+
+    Returns the command's own exit code. Its stdin is empty, and it has no terminal. Write -- before it.
+    """
+    target = None if caller.json else sys.stdout.buffer
+    done = running.execute(caller.project(), service, command, target)
+    if caller.json:
+        report.executed(caller, done)
+    else:
+        click.echo(done.stderr, err=True, nl=False)
+    raise click.exceptions.Exit(done.returncode)
+
+
 @cli.command("completion", epilog=examples('eval "$(saltern completion bash)"'))
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
@@ -171,11 +198,12 @@ def collect_rarely() -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with a code of :class:`~saltern.base.errors.ExitCode`."""
     words = list(sys.argv[1:] if argv is None else argv)
+    own = words[: words.index("--")] if "--" in words else words  # what follows is of another command
     collect_rarely()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _on_sigterm)
-    sys.exit(_guarded(lambda: cli.main(words, prog_name="saltern", standalone_mode=False), words))
+    sys.exit(_guarded(lambda: cli.main(words, prog_name="saltern", standalone_mode=False), own))
 
 
 def _on_sigterm(_number: int, _frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from saltern.base.process import Completed
 from saltern.cli.context import Caller
 from saltern.cli.problems import print_problems
 from saltern.formulas.sources import Formula
@@ -286,6 +287,11 @@ def logs(caller: Caller, text: str) -> None:
         print_json(caller, text.splitlines())
         return
     caller.stdout.file.write(text + "\n")
+
+
+def executed(caller: Caller, done: Completed) -> None:
+    """The result of ``exec`` for a program; a person gets the command's own output."""
+    print_json(caller, {"code": done.returncode, "stdout": done.stdout, "stderr": done.stderr})
 
 
 def formulas(caller: Caller, found: Sequence[Formula]) -> None:

@@ -1,12 +1,14 @@
-"""``status --drift`` and ``apply --repair`` for people and programs, on a cluster in memory."""
+"""``status --drift``, ``apply --repair`` and ``exec`` for people and programs, on a cluster in memory."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from saltern.base.errors import ExitCode
+from saltern.base.process import Completed
 from saltern.cli import context
 from saltern.rollout.kubernetes import launch
 from tests.unit.cli.conftest import Run
@@ -114,3 +116,37 @@ def test_what_is_for_clusters_is_refused_elsewhere(here: Cloud, words: tuple[str
     assert said.code == ExitCode.USAGE
     (problem,) = said.problems()
     assert problem["brief"] == f"{words[1]} is for clouds on Kubernetes"
+
+
+# ---- exec
+
+
+def test_a_command_in_a_pod(up: Cloud, server: FakeServer) -> None:
+    server.ends = (3, "found\n", "but\ncommand terminated with exit code 3\n")
+    said = up.run("exec", "web", "--model", str(up.world.root), "--", "tool", "--json", "-x")
+    assert (said.code, said.out, said.err) == (3, "found\n", "but\n")
+    assert server.calls[-1] == ("exec", "web-0", "--container", "web", "--", "tool", "--json", "-x")
+
+
+def test_a_command_in_a_container(here: Cloud) -> None:
+    assert here("apply", "--yes").code == ExitCode.OK
+    here.world.engine.ends = Completed((), 5, "found\n", "but\n")
+    words = ("exec", "web", "--model", str(here.world.root))
+    said = here.run(*words, "--", "tool", "-x")
+    assert (said.code, said.out, said.err) == (5, "found\n", "but\n")
+    assert here.world.engine.acts[-1] == "tool -x in lab-web"
+    told = here.run(*words, "--json", "--", "tool")
+    assert told.code == 5
+    assert told.json == {"code": 5, "stdout": "found\n", "stderr": "but\n"}
+
+
+def test_a_command_where_nothing_runs(here: Cloud) -> None:
+    words = ("--model", str(here.world.root), "--json", "--", "tool")
+    said = here.run("exec", "web", *words)
+    assert (said.code, said.problems()[0]["brief"]) == (ExitCode.USAGE, "there is no container of 'web'")
+    assert here("apply", "--yes").code == ExitCode.OK
+    engine = here.world.engine
+    engine.running["lab-web"] = replace(engine.running["lab-web"], state="exited")
+    said = here.run("exec", "web", *words)
+    assert (said.code, said.problems()[0]["brief"]) == (ExitCode.ROLLOUT, "web does not run: it is exited")
+    assert here.run("exec", "web", "--model", str(here.world.root)).code == ExitCode.USAGE

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import yaml
@@ -98,6 +98,8 @@ class WorldEngine(FakeEngine):
     environment: dict[str, str] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
     """Names of volumes."""
+    ends: Completed = field(default_factory=lambda: Completed((), 0, "", ""))
+    """How a command of a person ends."""
 
     def sweep(self) -> tuple[str, ...]:
         return ()
@@ -108,6 +110,17 @@ class WorldEngine(FakeEngine):
 
     def remove_volumes(self, names: Sequence[str]) -> None:
         self.there -= set(names)
+
+    def exec(self, container: str, argv: Sequence[str], **more: Any) -> Completed:
+        if argv[0] != "tool":
+            return super().exec(container, argv, **more)
+        self.acts.append(f"{' '.join(argv)} in {container}")
+        return self.ends
+
+    def exec_bytes(self, container: str, argv: Sequence[str], stdout: IO[bytes], **_: Any) -> Completed:
+        done = self.exec(container, argv)
+        stdout.write(done.stdout.encode())
+        return replace(done, stdout="")
 
     def run(self, spec: RunSpec, **_: Any) -> Completed:
         name = spec.command[1]
@@ -138,6 +151,11 @@ class Machine(LocalRunner):
         mounted = [v["source"] for v in file["services"][words[-1]].get("volumes", ()) if v["type"] == "volume"]
         self.engine.there |= {file["volumes"][source]["name"] for source in mounted}
         return self.engine.up(words[-1], replace="--force-recreate" in words)
+
+    def transfer(self, argv: Sequence[str], **more: Any) -> Completed:
+        if argv[0] == "kubectl" and self.server is not None:
+            return self.server.transfer(argv, **more)
+        return super().transfer(argv, **more)
 
 
 @dataclass

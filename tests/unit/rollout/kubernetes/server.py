@@ -92,9 +92,10 @@ class FakeServer:
         timeout: float | None = None,
     ) -> Completed:
         self.calls.append(tuple(argv[3:]))
+        code, out, err = self.ends
         if stdout is not None:
-            stdout.write(b"bytes")
-        return Completed(tuple(argv), 0, "", "")
+            stdout.write(out.encode())
+        return Completed(tuple(argv), code, "", err)
 
     def open(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Pipe:
         raise AssertionError("nothing is opened")

@@ -140,6 +140,7 @@ def test_without_a_pod_that_runs_nothing_can_be_asked(server: FakeServer) -> Non
 
 def test_bytes_of_a_command(server: FakeServer) -> None:
     target = io.BytesIO()
+    server.ends = (0, "bytes", "")
     assert up(server).exec_bytes("lab-web", ("dump",), target).ok
     assert target.getvalue() == b"bytes"
     assert server.calls[-1] == ("exec", "web-2", "--container", "main", "--", "dump")
