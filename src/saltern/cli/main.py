@@ -30,7 +30,7 @@ from saltern.cli.rollouts import apply_command, history_command, plan_command, r
 from saltern.cli.secret import secret_group
 from saltern.cli.terminal import stderr_console
 from saltern.cli.uses import uses_command
-from saltern.project import applying, building, running, showing
+from saltern.project import applying, building, drifting, running, showing
 from saltern.project.planning import Asked
 
 
@@ -49,6 +49,7 @@ def cli() -> None:
       saltern apply                   carry that out, behind gates and with a way back
       saltern status                  what runs, and where it answers
       saltern show keystone           what becomes of each state of a node, and why
+      saltern exec db -- mysql -e …   run a command where a service runs
       saltern down                    take the cloud down; its data stays
     """
 
@@ -86,14 +87,26 @@ def up_command(caller: Caller, verify: bool) -> None:
     report.brought_up(caller, applying.apply(caller.project(), terms))
 
 
-@cli.command("status", epilog=examples("saltern status", "saltern status --json"))
-@common_options
-def status_command(caller: Caller) -> None:
-    """Show the cloud's processes, whether they are ready, and their addresses. Returns 10 when one is not ready."""
-    found = running.status(caller.project())
-    report.status(caller, found)
+@cli.command("status", epilog=examples("saltern status", "saltern status --json", "saltern status --drift --exit-code"))
+@click.option("--drift", is_flag=True, help="On Kubernetes: show what somebody changed by hand in the cluster too.")
+@click.option("--exit-code", is_flag=True, help="With --drift: return 13 when there is something.")
+@rollout_options
+def status_command(caller: Caller, drift: bool, exit_code: bool) -> None:
+    """Show the cloud's processes, whether they are ready, and their addresses. Returns 10 when one is not ready.
+
+    --drift compares the objects in the cluster with the revision that was reached last; `apply --repair` takes back
+    what it shows. Changes of the model are not drift: `plan` shows those.
+    """
+    if exit_code and not drift:
+        raise UsageError(Problem("--exit-code tells of drift", resolution="give --drift as well"))
+    project = caller.project()
+    drifts = drifting.drift(project) if drift else None
+    found = running.status(project)
+    report.status(caller, found, drifts)
     if not all(line.ready for line in found.lines):
         caller.exit(ExitCode.ROLLOUT)
+    if exit_code and drifts:
+        caller.exit(ExitCode.DIFFERENT)
 
 
 @cli.command("verify", epilog=examples("saltern verify", "saltern verify glance"))
@@ -119,6 +132,32 @@ def down_command(caller: Caller, volumes: bool) -> None:
 def logs_command(caller: Caller, service: str, tail: int) -> None:
     """Show what SERVICE wrote: a node, NODE-SERVICE where a node has several, or a job that failed."""
     report.logs(caller, running.logs(caller.project(), service, tail))
+
+
+@cli.command(
+    "exec",
+    epilog=examples(
+        "saltern exec mariadb -- mysqladmin status",
+        "saltern exec rabbitmq -- rabbitmqctl list_queues",
+        "saltern exec glance -- cat /etc/glance/glance-api.conf > glance-api.conf",
+        "saltern exec keystone --json -- id",
+    ),
+)
+@click.argument("service")
+@click.argument("command", nargs=-1, required=True)
+@common_options
+def exec_command(caller: Caller, service: str, command: tuple[str, ...]) -> None:
+    """Run COMMAND in the container of SERVICE, as the user of its process; on Kubernetes in one of its pods.
+
+    Returns the command's own exit code. Its stdin is empty, and it has no terminal. Write -- before it.
+    """
+    target = None if caller.json else sys.stdout.buffer
+    done = running.execute(caller.project(), service, command, target)
+    if caller.json:
+        report.executed(caller, done)
+    else:
+        click.echo(done.stderr, err=True, nl=False)
+    raise click.exceptions.Exit(done.returncode)
 
 
 @cli.command("completion", epilog=examples('eval "$(saltern completion bash)"'))
@@ -159,11 +198,12 @@ def collect_rarely() -> None:
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with a code of :class:`~saltern.base.errors.ExitCode`."""
     words = list(sys.argv[1:] if argv is None else argv)
+    own = words[: words.index("--")] if "--" in words else words  # what follows is of another command
     collect_rarely()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _on_sigterm)
-    sys.exit(_guarded(lambda: cli.main(words, prog_name="saltern", standalone_mode=False), words))
+    sys.exit(_guarded(lambda: cli.main(words, prog_name="saltern", standalone_mode=False), own))
 
 
 def _on_sigterm(_number: int, _frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from saltern.base.process import Completed
 from saltern.cli.context import Caller
 from saltern.cli.problems import print_problems
 from saltern.formulas.sources import Formula
@@ -24,7 +25,10 @@ from saltern.project.proving import Proof
 from saltern.project.rendering import Rendered
 from saltern.project.running import Down, Line, Status
 from saltern.project.secrets import readable
+from saltern.rollout.kubernetes.drift import Drift
 from saltern.rollout.rollouts import Outcome, Past
+
+LONGEST_VALUE = 40
 
 
 def print_json(caller: Caller, value: Any) -> None:
@@ -158,6 +162,7 @@ def rendered(caller: Caller, result: Rendered) -> None:
 def brought_up(caller: Caller, result: Applied) -> None:
     """The result of ``up``, ``apply`` and ``rollback``."""
     steps = result.plan.steps.changes
+    repaired = [drift for one in result.repaired for drift in one.drifts]
     if caller.json:
         said = {
             "plan": result.plan.id,
@@ -169,19 +174,25 @@ def brought_up(caller: Caller, result: Applied) -> None:
             "endpoints": [one.as_json() for one in result.availability],
             "seconds": result.seconds,
         }
+        if repaired:
+            said["repaired"] = [one.as_json() for one in repaired]
         print_json(caller, said)
         return
+    if repaired:
+        caller.stdout.print("Taken back in the cluster:")
+        _drifts(caller, repaired)
+        caller.stdout.print()
     _lines(caller, result.lines)
     _proofs(caller, result.proofs)
     availability(caller, (one.as_json() for one in result.availability))
-    if steps:
+    if steps or repaired:
         caller.stdout.print(f"\nThe cloud is up: {counted(len(steps), 'step')} in {result.seconds:.1f} s.")
     else:
         caller.stdout.print(f"\nNothing to do: the cloud is as the model says ({result.seconds:.1f} s).")
 
 
-def status(caller: Caller, found: Status) -> None:
-    """The result of ``status``."""
+def status(caller: Caller, found: Status, drifts: Sequence[Drift] | None = None) -> None:
+    """The result of ``status``; ``drifts`` None: nobody asked for them."""
     newest = found.newest
     if caller.json:
         rollout = None
@@ -189,7 +200,8 @@ def status(caller: Caller, found: Status) -> None:
             open_steps = list(newest.open_steps)
             rollout = {"number": newest.number, "kind": newest.kind, "revision": newest.target}
             rollout |= {"outcome": str(newest.outcome), "open_steps": open_steps}
-        print_json(caller, {"processes": [asdict(line) for line in found.lines], "rollout": rollout})
+        drift = {} if drifts is None else {"drift": [one.as_json() for one in drifts]}
+        print_json(caller, {"processes": [asdict(line) for line in found.lines], "rollout": rollout, **drift})
         return
     if found.lines:
         _lines(caller, found.lines)
@@ -197,6 +209,22 @@ def status(caller: Caller, found: Status) -> None:
         caller.stdout.print("The cloud is down.")
     if newest is not None and newest.outcome is not Outcome.DONE:
         caller.stdout.print(Text(_unfinished(newest), style="yellow"))
+    if drifts:
+        caller.stdout.print("\nChanged in the cluster, and not by the model; `saltern apply --repair` takes it back:")
+        _drifts(caller, drifts)
+    elif drifts is not None and found.lines:
+        caller.stdout.print("\nNobody changed anything in the cluster by hand.")
+
+
+def _drifts(caller: Caller, drifts: Sequence[Drift]) -> None:
+    rows = [(one.kind, one.name, one.path, short(one.wanted), short(one.found), one.manager) for one in drifts]
+    print_table(caller, ("kind", "name", "field", "wanted", "found", "who"), rows)
+
+
+def short(value: Any) -> str:
+    """A value in a table; --json has all of it."""
+    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 
 def _unfinished(newest: Past) -> str:
@@ -259,6 +287,11 @@ def logs(caller: Caller, text: str) -> None:
         print_json(caller, text.splitlines())
         return
     caller.stdout.file.write(text + "\n")
+
+
+def executed(caller: Caller, done: Completed) -> None:
+    """The result of ``exec`` for a program; a person gets the command's own output."""
+    print_json(caller, {"code": done.returncode, "stdout": done.stdout, "stderr": done.stderr})
 
 
 def formulas(caller: Caller, found: Sequence[Formula]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.text import Text
 
 from saltern.cli.context import Caller
-from saltern.cli.report import availability, counted, print_json, print_table
+from saltern.cli.report import availability, counted, print_json, print_table, short
 from saltern.plan.changes import ImageChange, ValueChange
 from saltern.plan.plan import Effect, Plan
 from saltern.plan.steps import Step, Undo
@@ -55,18 +54,13 @@ def _notes(caller: Caller, plan: Plan) -> None:
 def _values(caller: Caller, values: Sequence[ValueChange]) -> None:
     if not values:
         return
-    rows = [(v.path, _short(v.old), _short(v.new), _where(v), ", ".join(v.nodes)) for v in values]
+    rows = [(v.path, short(v.old), short(v.new), _where(v), ", ".join(v.nodes)) for v in values]
     caller.stdout.print("Values of the model:")
     print_table(caller, ("path", "old", "new", "because of", "nodes"), rows)
 
 
 def _where(value: ValueChange) -> str:
     return f"{value.place} (gone)" if value.gone else value.place
-
-
-def _short(value: Any) -> str:
-    text = "" if value is None else value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def _images(caller: Caller, images: Sequence[ImageChange]) -> None:

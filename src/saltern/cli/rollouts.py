@@ -17,6 +17,7 @@ from saltern.plan.plan import Plan
 from saltern.plan.revision import Revision
 from saltern.project import applying, planning, recording
 from saltern.project.context import Project
+from saltern.project.drifting import refuse_elsewhere
 from saltern.project.patching import upgraded_lock
 from saltern.project.planning import Asked
 
@@ -92,10 +93,14 @@ def _plan(project: Project, old: str, new: str, asked: Asked) -> Plan:
         "saltern apply --upgrade 'openssl*'",
         "saltern apply change.plan",
         "saltern apply --resume",
+        "saltern apply --repair",
     ),
 )
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False))
 @click.option("--resume", is_flag=True, help="Go on with the newest rollout's revision, which failed or was killed.")
+@click.option(
+    "--repair", is_flag=True, help="On Kubernetes: take back what `status --drift` shows, and fields that others own."
+)
 @YES
 @AUTO
 @UPGRADE
@@ -104,7 +109,7 @@ def _plan(project: Project, old: str, new: str, asked: Asked) -> Plan:
 @VERIFY
 @rollout_options
 def apply_command(
-    caller: Caller, *, file: str | None, resume: bool, yes: bool, auto_rollback: bool, **wanted: Any
+    caller: Caller, *, file: str | None, resume: bool, repair: bool, yes: bool, auto_rollback: bool, **wanted: Any
 ) -> None:
     """Carry out the plan: the one in FILE, or the one that is shown now. Refuses when it is no more the same.
 
@@ -114,12 +119,14 @@ def apply_command(
     if resume and (wanted["packages"] or wanted["security"]):
         raise UsageError(Problem("--resume goes on with a revision as it was; it takes no --upgrade or --security"))
     project, asked = _wanted(caller, **wanted)
+    if repair:
+        refuse_elsewhere(project, "--repair")
     target = _newest(project) if resume else None
     expected = _id_in(file) if file else ""
     if not expected:
         made = applying.plan_revision(project, target, asked) if target else planning.plan(project, asked)
         expected = _agreed(caller, made, yes=yes)
-    terms = applying.Terms("apply", asked, expected, auto_rollback)
+    terms = applying.Terms("apply", asked, expected, auto_rollback, repair)
     done = applying.apply_revision(project, target, terms) if target else applying.apply(project, terms)
     report.brought_up(caller, done)
 

@@ -13,6 +13,7 @@ from saltern.plan.revision import Revision
 from saltern.plan.steps import Act, Step
 from saltern.project import recording, snapshot
 from saltern.project.context import Project
+from saltern.project.drifting import to_repair
 from saltern.project.generations import jobs_of_others
 from saltern.project.planning import Asked, Planned, plan_locked
 from saltern.project.probing import endpoints_of
@@ -27,6 +28,7 @@ from saltern.project.world import forget_old, is_free, job_containers, journal_o
 from saltern.rollout.availability import Availability, Prober, Watched
 from saltern.rollout.composer import find_composer
 from saltern.rollout.execute import Executor, Unwatched, taken_ports
+from saltern.rollout.kubernetes.comparison import Drifted, repair
 from saltern.rollout.kubernetes.launch import ClusterLauncher
 from saltern.rollout.kubernetes.prune import prune
 from saltern.rollout.launch import ComposeLauncher, Launcher
@@ -43,6 +45,8 @@ class Applied:
     proofs: tuple[Proof, ...]
     availability: tuple[Availability, ...]
     seconds: float
+    repaired: tuple[Drifted, ...] = ()
+    """Objects of a cluster that were not as the model says, and no part of the plan."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Terms:
     expected: str = ""
     """Id of the plan that was shown; "" takes the plan as it is made."""
     auto_rollback: bool = False
+    repair: bool = False
+    """Take back what somebody changed by hand in the cluster."""
 
 
 def apply(project: Project, terms: Terms = Terms()) -> Applied:
@@ -87,14 +93,16 @@ def _apply_locked(project: Project, terms: Terms) -> Applied:
     _refuse_another(planned.plan, terms.expected)
     before = recording.last_good(project)
     _refuse_taken_ports(planned)
+    rollout = _Rollout(project, planned, terms)
     try:
-        proofs, availability, number = _Rollout(project, planned, terms).run()
+        proofs, availability, number = rollout.run()
     except RolloutError as error:
         if not terms.auto_rollback:
             raise _with_way_back(error, planned.plan) from error
         raise _taken_back(project, error, planned.plan, before, terms) from error
     seconds = time.monotonic() - begun
-    return Applied(planned.plan, number, status_of(project), proofs, availability, seconds)
+    lines = status_of(project)
+    return Applied(planned.plan, number, lines, proofs, availability, seconds, rollout.repaired)
 
 
 def _refuse_another(plan: Plan, expected: str) -> None:
@@ -121,7 +129,9 @@ class _Rollout:
         self._project = project
         self._planned = planned
         self._kind = terms.kind
+        self._force = terms.repair
         self._proofs: list[Proof] = []
+        self.repaired: tuple[Drifted, ...] = ()
 
     def run(self) -> tuple[tuple[Proof, ...], tuple[Availability, ...], int]:
         """Carry it out; raises RolloutError. Without changes only readiness is awaited.
@@ -134,7 +144,8 @@ class _Rollout:
         with told(project.state):
             self._write_down()
         newest = next(iter(recording.rollouts(project)), None)
-        if planned.plan.is_empty and (newest is None or newest.outcome is Outcome.DONE):
+        repairs = to_repair(project, rendered, steps) if self._force else ()
+        if planned.plan.is_empty and not repairs and (newest is None or newest.outcome is Outcome.DONE):
             with hidden(secrets):
                 self._executor(Unwatched()).run(steps)
             return (), (), 0
@@ -148,6 +159,7 @@ class _Rollout:
         prober = Prober(watched, log=record.folder / "failures.jsonl")
         try:
             with hidden(secrets), prober:
+                self._repair(record, repairs)
                 self._executor(_Witness(planned, record, prober, self._keep)).run(steps)
             outcome = Outcome.DONE
         except SalternError:
@@ -184,12 +196,22 @@ class _Rollout:
         return Executor(
             rendered.cloud,
             project.runtime,
-            launcher_of(project, rendered),
+            launcher_of(project, rendered, force=self._force),
             journal_of(project),
             project.emit,
             {Act.VERIFY: self._verify, Act.BACKUP: stages.backup, Act.COMMAND: stages.command},
             witness,
         )
+
+    def _repair(self, record: Record, found: tuple[Drifted, ...]) -> None:
+        """Take back what drifted and is no part of the plan; its steps await that all is ready again."""
+        for one in found:
+            fields = ", ".join(sorted({drift.path or "it was missing" for drift in one.drifts}))
+            record.write("repair", step=f"{one.wanted['kind']}/{one.wanted['metadata']['name']}", reason=fields)
+        if found:
+            self._keep()
+            repair(self._project.cluster.kubectl, found)
+            self.repaired = found
 
     def _keep(self) -> None:
         if self._project.mirror is not None:
@@ -203,10 +225,10 @@ class _Rollout:
         return replace(problems[0], details="\n".join(f"{p.brief}\n{p.details}" for p in problems))
 
 
-def launcher_of(project: Project, rendered: Rendered) -> Launcher:
-    """What brings the cloud's containers into being."""
+def launcher_of(project: Project, rendered: Rendered, *, force: bool = False) -> Launcher:
+    """What brings the cloud's containers into being; ``force`` takes what others own in a cluster."""
     if rendered.units is not None:
-        return ClusterLauncher(rendered.cloud, project.cluster, rendered.units.objects)
+        return ClusterLauncher(rendered.cloud, project.cluster, rendered.units.objects, force)
     composer = find_composer(project.engine, project.runner, rendered.file)
     return ComposeLauncher(rendered.cloud, project.engine, composer)
 

@@ -7,8 +7,10 @@ import shutil
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from saltern.base.errors import Problem, RolloutError, UsageError
+from saltern.base.process import Completed
 from saltern.formulas.metadata import Probe
 from saltern.images.engine import Container
 from saltern.project import recording
@@ -127,12 +129,32 @@ def verify(project: Project, names: Sequence[str] = ()) -> tuple[Proof, ...]:
 
 def logs(project: Project, service: str, tail: int) -> str:
     """The last lines of a service's container; raises UsageError when there is none of that name."""
+    return project.runtime.logs(_container(project, service).name, tail=tail)
+
+
+def execute(project: Project, service: str, argv: Sequence[str], stdout: IO[bytes] | None = None) -> Completed:
+    """Run a command as the service's user in its container, in one of its pods; its stdin is empty.
+
+    What it prints goes to ``stdout``; None: into the result. Raises UsageError when there is no such service,
+    RolloutError when it does not run.
+    """
+    container = _container(project, service)
+    if container.state != "running":
+        raise RolloutError(
+            Problem(f"{service} does not run: it is {container.state}", resolution=f"see `saltern logs {service}`")
+        )
+    if stdout is None:
+        return project.runtime.exec(container.name, argv)
+    return project.runtime.exec_bytes(container.name, argv, stdout)
+
+
+def _container(project: Project, service: str) -> Container:
     name = container_name(project.cloud, service)
     known = {c.name: c for c in containers(project)}
     if name not in known:
         names = ", ".join(n.removeprefix(f"{project.cloud}-") for n in sorted(known)) or "none, the cloud is down"
         raise UsageError(Problem(f"there is no container of {service!r}", resolution=f"there are: {names}"))
-    return project.runtime.logs(name, tail=tail)
+    return known[name]
 
 
 def down(project: Project, *, data: bool = False) -> Down:

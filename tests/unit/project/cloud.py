@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import yaml
@@ -26,7 +26,7 @@ from saltern.images.build import Action, Built
 from saltern.images.engine import RunSpec
 from saltern.images.packages import LockedImage, PackageLock, write_lock
 from saltern.images.process import Accounts
-from saltern.project import planning
+from saltern.project import drifting, planning
 from saltern.project.building import Imaged
 from saltern.project.compiling import Compiled
 from saltern.project.configuring import ANSWER, MASKED, Configured, masked_texts
@@ -34,10 +34,15 @@ from saltern.project.context import Options, Project, open_project
 from saltern.project.rendering import COMPOSE_FILE, Rendered, ledger_of
 from saltern.project.revealing import Revealer
 from saltern.targets import compose
+from saltern.targets.kubernetes import cloud as kubernetes
+from saltern.targets.kubernetes import versions
+from saltern.targets.kubernetes.site import ConfigFile, Contents, Site
+from saltern.targets.kubernetes.units import flat, units
 from saltern.targets.workload import Cloud, ConfigMount, Job, Workload
 from tests.trees import write_tree
 from tests.unit.project.compiled import Nodes
 from tests.unit.rollout.fakes import FakeEngine
+from tests.unit.rollout.kubernetes.server import FakeServer
 from tests.unit.targets.clouds import workload
 
 RULES: dict[str, Any] = {
@@ -93,6 +98,8 @@ class WorldEngine(FakeEngine):
     environment: dict[str, str] = field(default_factory=dict)
     there: set[str] = field(default_factory=set)
     """Names of volumes."""
+    ends: Completed = field(default_factory=lambda: Completed((), 0, "", ""))
+    """How a command of a person ends."""
 
     def sweep(self) -> tuple[str, ...]:
         return ()
@@ -103,6 +110,17 @@ class WorldEngine(FakeEngine):
 
     def remove_volumes(self, names: Sequence[str]) -> None:
         self.there -= set(names)
+
+    def exec(self, container: str, argv: Sequence[str], **more: Any) -> Completed:
+        if argv[0] != "tool":
+            return super().exec(container, argv, **more)
+        self.acts.append(f"{' '.join(argv)} in {container}")
+        return self.ends
+
+    def exec_bytes(self, container: str, argv: Sequence[str], stdout: IO[bytes], **_: Any) -> Completed:
+        done = self.exec(container, argv)
+        stdout.write(done.stdout.encode())
+        return replace(done, stdout="")
 
     def run(self, spec: RunSpec, **_: Any) -> Completed:
         name = spec.command[1]
@@ -115,13 +133,16 @@ class WorldEngine(FakeEngine):
 
 
 class Machine(LocalRunner):
-    """Runs git, and what podman-compose would do, on the engine in memory."""
+    """Runs git, and what podman-compose and kubectl would do, on the engine and the cluster in memory."""
 
-    def __init__(self, engine: WorldEngine) -> None:
+    def __init__(self, engine: WorldEngine, server: FakeServer | None = None) -> None:
         super().__init__()
         self.engine = engine
+        self.server = server
 
     def run(self, argv: Sequence[str], **more: Any) -> Completed:
+        if argv[0] == "kubectl" and self.server is not None:
+            return self.server.run(argv, **more)
         if not Path(argv[0]).name.startswith("podman-compose"):
             return super().run(argv, **more)
         words = [*argv]
@@ -130,6 +151,11 @@ class Machine(LocalRunner):
         mounted = [v["source"] for v in file["services"][words[-1]].get("volumes", ()) if v["type"] == "volume"]
         self.engine.there |= {file["volumes"][source]["name"] for source in mounted}
         return self.engine.up(words[-1], replace="--force-recreate" in words)
+
+    def transfer(self, argv: Sequence[str], **more: Any) -> Completed:
+        if argv[0] == "kubectl" and self.server is not None:
+            return self.server.transfer(argv, **more)
+        return super().transfer(argv, **more)
 
 
 @dataclass
@@ -140,12 +166,17 @@ class World:
     state: Path
     cache: Path
     engine: WorldEngine = field(default_factory=lambda: WorldEngine({}))
+    server: FakeServer | None = None
+    """With one the cloud is in a cluster."""
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> World:
         monkeypatch.setattr(Project, "engine", self.engine)
         monkeypatch.setattr(planning, "render_locked", render)
+        monkeypatch.setattr(drifting, "render_locked", render)
         write_tree(self.root, {"classes/all.yml": "parameters: {conf: {}}\n"})
-        settings = {"cloud": "lab", "formulas": [{"name": "web", "path": "../formula"}]}
+        settings: dict[str, Any] = {"cloud": "lab", "formulas": [{"name": "web", "path": "../formula"}]}
+        if self.server is not None:
+            settings["target"] = "kubernetes"
         write_tree(self.root, {"saltern.yml": yaml.safe_dump(settings)})
         write_tree(self.root.parent / "formula", FORMULA)
         return self
@@ -179,7 +210,8 @@ class World:
         return self
 
     def project(self) -> Project:
-        return open_project(self.root, Options(state=self.state, cache=self.cache), runner=Machine(self.engine))
+        options = Options(state=self.state, cache=self.cache)
+        return open_project(self.root, options, runner=Machine(self.engine, self.server))
 
     def line(self, node: str, text: str) -> str:
         """The place of the first line of a node's file that holds a text, as plans show it."""
@@ -200,8 +232,23 @@ def render(project: Project) -> Rendered:
         made = _workload(done, str(project.state / "live"))
         workloads.append(replace(made, generation=ledger_of(project).generations.get(name, 1)))
     cloud = Cloud(project.cloud, tuple(workloads))
+    if project.in_cluster:
+        return _in_cluster(project, cloud, tuple(configured))
     data = compose.project(cloud, "podman")
     return Rendered(cloud, data, project.state / COMPOSE_FILE, tuple(configured), Revealer(project))
+
+
+def _in_cluster(project: Project, cloud: Cloud, configured: tuple[Configured, ...]) -> Rendered:
+    contents = {w.name: _contents(one) for w, one in zip(cloud.workloads, configured, strict=True)}
+    site = Site(versions.parse("1.36"), project.namespace, revision=project.snapshot, contents=contents)
+    found = units(cloud, kubernetes.project(cloud, site))
+    data: dict[str, Any] = {"services": dict(found.services)}
+    return Rendered(flat(cloud), data, project.state / COMPOSE_FILE, configured, Revealer(project), found, cloud)
+
+
+def _contents(one: Configured) -> Contents:
+    files = [ConfigFile(m.target, content=Path(m.source).read_bytes()) for m in one.mounts if Path(m.source).is_file()]
+    return Contents("nodes/x.yml", one.tree, tuple(files))
 
 
 def _check(name: str) -> Check:

@@ -97,7 +97,7 @@ def test_steps_see_one_process_with_the_patience_of_the_slowest() -> None:
 
     raw = {"name": "api", "replicas": 3, "processes": [process("quick", 5), process("slow", 500)]}
     (one,) = flat(cloud({"name": "lab", "workloads": [raw]})).workloads
-    assert (one.replicas, [instance.service for instance in one.instances()]) == (1, ["api"])
+    assert (one.replicas, [instance.service for instance in one.instances()]) == (3, ["api"])
     probe = one.processes[0].probe
     assert probe is not None
     assert probe.timeout == 500

@@ -5,13 +5,24 @@ Only what Saltern says of an object is compared: what the server fills in, or an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
+from saltern.targets.kubernetes.units import PASSING
+
 HIDDEN = "***"
-KEYS = ("name", "containerPort", "port", "mountPath", "key", "topologyKey", "ip")
-"""What tells the items of a list apart, the first that they all have; else their place does."""
+KEYS = ("mountPath", "name", "containerPort", "port", "key", "topologyKey", "ip")
+"""What tells the items of a list apart, the first that they all have and that differs; else their place does."""
+QUANTITIES = ("cpu", "memory", "storage", "ephemeral-storage", "sizeLimit")
+"""Fields of which the server writes the value in its own way: 1024Mi is 1Gi."""
+OURS = ("saltern", "kube-controller-manager", "kubelet", "kube-scheduler")
+"""Field managers that are us, or the cluster itself."""
+
+_QUANTITY = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>m|k|[MGTPE]|[KMGTPE]i|)")
+_STEPS = "kMGTPE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +60,14 @@ def drift_of(wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> tupl
     return tuple(
         Drift(kind, name, path, HIDDEN if is_hidden else mine, HIDDEN if is_hidden else theirs, who)
         for path, mine, theirs in _differences(wanted, found, "")
-        if not path.startswith("metadata.annotations.io.saltern.")  # of the revision that applied it last
+        if not _is_passing(path)
     )
+
+
+def _is_passing(path: str) -> bool:
+    """Whether a field tells of the revision that applied the object last."""
+    annotation = path.removeprefix("metadata.annotations.")
+    return annotation != path and (annotation in PASSING or annotation.startswith("io.saltern."))
 
 
 def _differences(wanted: Any, found: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
@@ -62,8 +79,27 @@ def _differences(wanted: Any, found: Any, path: str) -> Iterator[tuple[str, Any,
             yield from _differences(wanted[key], found.get(key), where)
     elif _is_list(wanted) and _is_list(found):
         yield from _in_lists(wanted, found, path)
-    elif wanted != found:
+    elif wanted != found and not _same_quantity(path, wanted, found):
         yield path, wanted, found
+
+
+def _same_quantity(path: str, wanted: Any, found: Any) -> bool:
+    if path.rpartition(".")[2] not in QUANTITIES:
+        return False
+    mine, theirs = _quantity(wanted), _quantity(found)
+    return mine is not None and mine == theirs
+
+
+def _quantity(value: Any) -> Fraction | None:
+    found = _QUANTITY.fullmatch(str(value))
+    if found is None:
+        return None
+    unit = found["unit"]
+    if unit == "m":
+        return Fraction(found["number"]) / 1000
+    base = 1024 if unit.endswith("i") else 1000
+    exponent = _STEPS.index(unit[0].replace("K", "k")) + 1 if unit else 0
+    return Fraction(found["number"]) * Fraction(base) ** exponent
 
 
 def _in_lists(wanted: Sequence[Any], found: Sequence[Any], path: str) -> Iterator[tuple[str, Any, Any]]:
@@ -83,7 +119,7 @@ def _in_lists(wanted: Sequence[Any], found: Sequence[Any], path: str) -> Iterato
 def _key(items: Sequence[Any]) -> str:
     if not items or not all(isinstance(one, Mapping) for one in items):
         return ""
-    return next((key for key in KEYS if all(key in one for one in items)), "")
+    return next((key for key in KEYS if len({one[key] for one in items if key in one}) == len(items)), "")
 
 
 def _is_list(value: Any) -> bool:
@@ -99,8 +135,7 @@ def _manager(found: Mapping[str, Any]) -> str:
     entries = [
         entry
         for entry in found["metadata"].get("managedFields") or ()
-        if entry.get("manager") not in ("saltern", "kube-controller-manager", "kubelet", "kube-scheduler")
-        and not entry.get("subresource")
+        if entry.get("manager") not in OURS and not entry.get("subresource")
     ]
     newest = max(entries, key=lambda entry: str(entry.get("time", "")), default=None)
     return str(newest["manager"]) if newest else ""

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from saltern.base.errors import EngineError, Problem
@@ -67,6 +67,16 @@ class Kubectl:
         found: dict[str, Any] | None = json.loads(done.stdout) if done.stdout.strip() else None
         return found
 
+    def managed(self, kind: str, name: str) -> dict[str, Any] | None:
+        """As :meth:`find`, with who set which fields; newer programs than 1.20 have to be asked for that."""
+        words = ("get", kind, name, "--output", "json", "--ignore-not-found", "--show-managed-fields")
+        done = self._run(*words)
+        if not done.ok and "unknown flag" in done.stderr:
+            return self.find(kind, name)
+        self._check(done)
+        found: dict[str, Any] | None = json.loads(done.stdout) if done.stdout.strip() else None
+        return found
+
     def apply(self, objects: Iterable[Mapping[str, Any]], *, force: bool = False) -> None:
         """Apply objects on the server as our field manager.
 
@@ -117,7 +127,7 @@ class Kubectl:
         """Run a command in a container of a pod; its code and its two outputs are those of the command."""
         interactive = ("--stdin",) if stdin is not None else ()
         words = ("exec", pod, "--container", container, *interactive, "--", *argv)
-        return self.runner.run((*self.argv, *words), stdin=stdin, timeout=timeout, on_line=on_line)
+        return _of_command(self.runner.run((*self.argv, *words), stdin=stdin, timeout=timeout, on_line=on_line))
 
     def transfer(
         self,
@@ -128,7 +138,7 @@ class Kubectl:
         timeout: float | None = None,
     ) -> Completed:
         """A call with bytes of any size from and to open files."""
-        return self.runner.transfer((*self.argv, *words), stdin=stdin, stdout=stdout, timeout=timeout)
+        return _of_command(self.runner.transfer((*self.argv, *words), stdin=stdin, stdout=stdout, timeout=timeout))
 
     def logs(
         self, pod: str, container: str, *, tail: int, previous: bool = False, timeout: float = REQUEST_TIMEOUT
@@ -170,6 +180,12 @@ class Kubectl:
     def _check(self, done: Completed) -> None:
         if not done.ok:
             raise EngineError(explain(done))
+
+
+def _of_command(done: Completed) -> Completed:
+    """Without the line that kubectl adds to the output of a command that failed."""
+    line = f"command terminated with exit code {done.returncode}\n"
+    return replace(done, stderr=done.stderr[: -len(line)]) if done.stderr.endswith(line) else done
 
 
 def _is_unreachable(done: Completed) -> bool:

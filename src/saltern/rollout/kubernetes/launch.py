@@ -35,10 +35,12 @@ class ClusterLauncher:
     cloud: Cloud
     runtime: ClusterRuntime
     objects: Mapping[str, Sequence[Mapping[str, Any]]]
+    force: bool = False
+    """Fields that somebody else owns are taken; else they are an error."""
 
     def create(self, step: Step) -> Completed:
         """See :meth:`Launcher.create`: the cluster replaces its pods as the object's strategy says."""
-        self.runtime.kubectl.apply(self.objects[step.service])
+        self.runtime.kubectl.apply(self.objects[step.service], force=self.force)
         return Completed(("kubectl", "apply"), 0, "", "")
 
     def unready(self, step: Step, one: Instance) -> str:
@@ -89,7 +91,7 @@ class ClusterLauncher:
         kubectl, objects = self.runtime.kubectl, self.objects[step.service]
         name = str(objects[-1]["metadata"]["name"])
         kubectl.delete("job", [name])  # one that failed before; a Job is never changed
-        kubectl.apply(objects)
+        kubectl.apply(objects, force=self.force)
         deadline = time.monotonic() + JOB_TIMEOUT
         stuck_since = 0.0
         while time.monotonic() < deadline:

@@ -54,6 +54,12 @@ class Units:
     all: tuple[Mapping[str, Any], ...]
     """Every object, as it is applied."""
 
+    @property
+    def standing(self) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
+        """The objects of the services that are processes: a Job goes when it is done, and what it needs with it."""
+        roles = {name: one["labels"][LABEL_ROLE] for name, one in self.services.items()}
+        return {name: found for name, found in self.objects.items() if roles[name] == "process"}
+
 
 def flat(cloud: Cloud) -> Cloud:
     """The cloud as steps see it: one service per workload."""

@@ -33,6 +33,26 @@ class FakeServer:
     ends: tuple[int, str, str] = (0, "", "")
     """How commands in pods end: code, stdout and stderr."""
 
+    controls: bool = False
+    """Its controllers work: what is applied serves, or is done, at once."""
+    owners: dict[tuple[str, str], str] = field(default_factory=dict)
+    """Kind and name → who owns a field that we would set otherwise."""
+    old_client: bool = False
+    """kubectl is of 1.20, or older."""
+
+    def edit(self, kind: str, name: str, *path: str, value: Any, who: str = "kubectl-edit") -> None:
+        """Somebody sets a field by hand."""
+        thing = json.loads(json.dumps(self.objects[kind, name]))
+        place = thing
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+        thing["metadata"]["managedFields"] = [{"manager": "saltern"}, {"manager": who, "time": "2"}]
+        self.owners[kind, name] = who
+        self.put(thing)
+        if self.controls:
+            self._control((kind, name))
+
     def put(self, thing: Mapping[str, Any]) -> None:
         self.version += 1
         if thing["kind"] == "Pod" and "status" not in thing:
@@ -72,14 +92,17 @@ class FakeServer:
         timeout: float | None = None,
     ) -> Completed:
         self.calls.append(tuple(argv[3:]))
+        code, out, err = self.ends
         if stdout is not None:
-            stdout.write(b"bytes")
-        return Completed(tuple(argv), 0, "", "")
+            stdout.write(out.encode())
+        return Completed(tuple(argv), code, "", err)
 
     def open(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Pipe:
         raise AssertionError("nothing is opened")
 
     def _get(self, argv: tuple[str, ...], words: list[str], stdin: str | None) -> Completed:
+        if "--show-managed-fields" in words and self.old_client:
+            return Completed(argv, 1, "", "Error: unknown flag: --show-managed-fields")
         if "--ignore-not-found" in words:
             found = self.objects.get((words[1], words[2]))
             if found and (statuses := self.looks.get((words[1], words[2]))):
@@ -98,10 +121,34 @@ class FakeServer:
         ]
         return Completed(argv, 0, json.dumps({"items": items}), "")
 
+    def _version(self, argv: tuple[str, ...], words: list[str], stdin: str | None) -> Completed:
+        return Completed(argv, 0, json.dumps({"serverVersion": {"major": "1", "minor": "36"}}), "")
+
     def _apply(self, argv: tuple[str, ...], words: list[str], stdin: str | None) -> Completed:
         for thing in json.loads(stdin or "")["items"]:
+            key = thing["kind"].lower(), thing["metadata"]["name"]
+            if key in self.owners and "--force-conflicts" not in words:
+                why = f'Apply failed with 1 conflict: conflict with "{self.owners[key]}" using apps/v1: .spec'
+                return Completed(argv, 1, "", why)
+            self.owners.pop(key, None)
             self.put(thing)
+            if self.controls:
+                self._control(key)
         return Completed(argv, 0, "", "")
+
+    def _control(self, key: tuple[str, str]) -> None:
+        thing = self.objects[key]
+        if key[0] == "job":
+            thing["status"] = {"conditions": [{"type": "Complete", "status": "True"}]}
+        if key[0] not in ("deployment", "statefulset"):
+            return
+        thing["metadata"]["generation"] = self.version
+        count = thing["spec"]["replicas"]
+        counts = dict.fromkeys(("updatedReplicas", "readyReplicas", "replicas"), count)
+        thing["status"] = {"observedGeneration": self.version, **counts}
+        labels, spec = thing["spec"]["selector"]["matchLabels"], thing["spec"]["template"]["spec"]
+        for number in range(count):
+            self.put({"kind": "Pod", "metadata": {"name": f"{key[1]}-{number}", "labels": labels}, "spec": spec})
 
     def _create(self, argv: tuple[str, ...], words: list[str], stdin: str | None) -> Completed:
         thing = json.loads(stdin or "")

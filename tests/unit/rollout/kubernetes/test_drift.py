@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from saltern.rollout.kubernetes.drift import drift_of
+from saltern.targets.kubernetes.metadata import WAVE
 
 
 def thing(kind: str = "Deployment", **spec: Any) -> dict[str, Any]:
@@ -50,3 +53,37 @@ def test_the_revision_that_applied_it_last_is_no_drift() -> None:
     wanted["metadata"]["annotations"] = {"io.saltern.revision": "2"}
     found["metadata"]["annotations"] = {"io.saltern.revision": "1"}
     assert drift_of(wanted, found) == ()
+
+
+def test_items_are_told_apart_by_what_differs() -> None:
+    """Two mounts of one volume have the same name, and a port may be there for TCP and for UDP."""
+    mounts = [{"name": "config", "mountPath": "/a"}, {"name": "config", "mountPath": "/b"}]
+    assert drift_of(thing(volumeMounts=mounts), thing(volumeMounts=mounts[::-1])) == ()
+    moved = [mounts[0], {"name": "config", "mountPath": "/b", "subPath": "x"}]
+    assert drift_of(thing(volumeMounts=moved), thing(volumeMounts=mounts))[0].path == "spec.volumeMounts[/b].subPath"
+    ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    assert drift_of(thing(ports=ports), thing(ports=ports)) == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "wanted", "found", "same"),
+    [
+        ("memory", "1024Mi", "1Gi", True),
+        ("memory", "0.5Gi", "512Mi", True),
+        ("cpu", "0.5", "500m", True),
+        ("cpu", 2, "2", True),
+        ("storage", "1000k", "1M", True),
+        ("memory", "1G", "1Gi", False),
+        ("memory", "much", "1Gi", False),
+        ("other", "1024Mi", "1Gi", False),
+    ],
+)
+def test_a_quantity_in_the_servers_words_is_no_drift(field: str, wanted: object, found: str, same: bool) -> None:
+    assert (drift_of(thing(**{field: wanted}), thing(**{field: found})) == ()) is same
+
+
+def test_the_order_in_which_argo_cd_applies_is_no_drift() -> None:
+    wanted, found = thing(), thing()
+    wanted["metadata"]["annotations"] = {WAVE: "2", "mine": "1"}
+    found["metadata"]["annotations"] = {WAVE: "1"}
+    assert [one.path for one in drift_of(wanted, found)] == ["metadata.annotations.mine"]

@@ -87,3 +87,11 @@ def test_a_refusal_is_not_tried_again() -> None:
 def test_without_kubectl_its_package_is_named() -> None:
     problem = explain(Completed(("kubectl",), 127, "", "kubectl: command not found"))
     assert "not installed" in problem.brief
+
+
+def test_a_command_in_a_pod_says_what_it_says_and_no_more() -> None:
+    server = FakeServer(ends=(3, "out\n", "no such file\ncommand terminated with exit code 3\n"))
+    done = Kubectl(server, "lab").exec("web-1", "main", ("cat", "x"))
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "no such file\n")
+    server.ends = (4, "", "command terminated with exit code 3\n")
+    assert Kubectl(server, "lab").exec("web-1", "main", ("cat", "x")).stderr == server.ends[2]

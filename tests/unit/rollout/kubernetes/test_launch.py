@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,9 +107,15 @@ def test_a_pod_that_serves_never_makes_room(server: FakeServer) -> None:
 
 
 def test_a_conflict_is_raised_before_anything_is_awaited(server: FakeServer) -> None:
-    server.refuses["apply"] = 'error: Apply failed with 1 conflict: conflict with "kubectl-edit": .spec.replicas'
+    server.owners["deployment", "web"] = "kubectl-edit"
     with pytest.raises(EngineError, match="owned by another manager: kubectl-edit"):
         of(server, workload()).create(START)
+
+
+def test_with_force_it_is_taken(server: FakeServer) -> None:
+    server.owners["deployment", "web"] = "kubectl-edit"
+    assert replace(of(server, workload()), force=True).create(START).ok
+    assert "--force-conflicts" in server.calls[-1]
 
 
 # ---- jobs

@@ -90,12 +90,45 @@ def test_an_environment_goes_through_stdin_and_shows_in_no_process_list(server: 
     assert not any("s3cret" in word for call in server.calls for word in call)
 
 
-def test_another_user_is_refused(server: FakeServer) -> None:
+def test_another_user_works_in_a_pod_beside_with_the_same_files(server: FakeServer) -> None:
     found = up(server)
     assert found.exec("lab-web", ("id",), user="200:1").ok
-    with pytest.raises(EngineError, match="would run as 0:0, and its pods run as 200"):
-        found.exec("lab-web", ("id",), user="0:0")
-    assert len(server.inputs) == 1
+    assert server.calls[-1][1] == "web-2"
+    made: list[dict[str, Any]] = []
+    inside = server._exec
+
+    def watched(argv: Any, words: Any, stdin: Any) -> Any:
+        made.append(server.objects["pod", words[1]])
+        return inside(argv, words, stdin)
+
+    server._exec = watched  # type: ignore[method-assign]
+    assert found.exec("lab-web", ("id",), user="0:0").ok
+    (beside,) = made
+    assert beside["spec"]["nodeName"] == "machine-2", "a claim may be of one machine"
+    assert [one["name"] for one in beside["spec"]["volumes"]] == ["data", "config"]
+    (container,) = beside["spec"]["containers"]
+    assert container["image"] == "web:1"
+    assert container["securityContext"]["runAsUser"] == 0
+    assert [one["mountPath"] for one in container["volumeMounts"]] == ["/data", "/etc/web.conf"]
+    assert left(server) == []
+
+
+def test_a_user_by_name_is_looked_up_in_the_pod(server: FakeServer) -> None:
+    found = up(server)
+    server.ends = (0, "200\n", "")
+    found.exec("lab-web", ("id",), user="web")
+    assert [call[-2:] for call in server.calls if call[0] == "exec"] == [("-u", "web"), ("--", "id")]
+    server.ends = (1, "", "id: nobody: no such user")
+    with pytest.raises(EngineError, match="web-2 has no user 'nobody'"):
+        found.exec("lab-web", ("id",), user="nobody")
+
+
+def test_the_files_that_pods_have_from_secrets(server: FakeServer) -> None:
+    found = up(server)
+    content = base64.b64encode(b"workers = 4").decode()
+    server.put({"kind": "Secret", "metadata": {"name": "web-config"}, "data": {"k0": content}})
+    assert found.files("lab-web") == {"/etc/web.conf": b"workers = 4"}
+    assert found.files("lab-gone") == {}
 
 
 def test_without_a_pod_that_runs_nothing_can_be_asked(server: FakeServer) -> None:
@@ -107,6 +140,7 @@ def test_without_a_pod_that_runs_nothing_can_be_asked(server: FakeServer) -> Non
 
 def test_bytes_of_a_command(server: FakeServer) -> None:
     target = io.BytesIO()
+    server.ends = (0, "bytes", "")
     assert up(server).exec_bytes("lab-web", ("dump",), target).ok
     assert target.getvalue() == b"bytes"
     assert server.calls[-1] == ("exec", "web-2", "--container", "main", "--", "dump")

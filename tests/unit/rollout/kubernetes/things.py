@@ -28,13 +28,22 @@ def workload(kind: str = "Deployment", name: str = "web", *, user: int = 200, **
 
 
 def pod(name: str, of: str = "web", *, ready: bool = True, user: int = 200, **status: Any) -> dict[str, Any]:
-    """A running pod of a workload object or Job."""
-    main = {"name": "main", "securityContext": {"runAsUser": user}}
+    """A running pod of a workload object or Job, with a claim, a file from a Secret, and a token that is not ours."""
+    mounts = [
+        {"name": "data", "mountPath": "/data"},
+        {"name": "config", "mountPath": "/etc/web.conf", "subPath": "f0"},
+    ]
+    main = {"name": "main", "image": "web:1", "securityContext": {"runAsUser": user}, "volumeMounts": mounts}
+    volumes = [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "web-data"}},
+        {"name": "config", "secret": {"secretName": "web-config", "items": [{"key": "k0", "path": "f0"}]}},
+        {"name": "kube-api-access-x", "projected": {}},
+    ]
     conditions = [{"type": "Ready", "status": str(ready)}]
     return {
         "kind": "Pod",
         "metadata": {"name": name, "labels": {"app": of, "job-name": of}},
-        "spec": {"containers": [main, {"name": "beside"}]},
+        "spec": {"containers": [main, {"name": "beside"}], "volumes": volumes, "nodeName": "machine-2"},
         "status": {"phase": "Running", "conditions": conditions, **status},
     }
 
