@@ -1,6 +1,8 @@
 # The two commands of the README are `make run` and `make test`; everything else serves them.
 MODEL ?= examples/single
 SALTERN = .venv/bin/saltern
+# Tests run side by side in so many processes; those of one engine stay in one of them.
+WORKERS ?= 2
 
 .PHONY: help run down test cluster test-fast lint format lock setup setup-test clean
 
@@ -14,14 +16,14 @@ down: ## take that cloud down (VOLUMES=1: its data too)
 	$(SALTERN) down --model $(MODEL) $(if $(VOLUMES),--volumes)
 
 test: setup-test lint ## all checks and all tests, with real engines
-	.venv/bin/pytest
+	.venv/bin/pytest -n $(WORKERS) --dist loadgroup
 
 cluster: setup-test ## a Kubernetes of two nodes, as the tests have, until Ctrl-C
 	tests/cluster/build
 	.venv/bin/python -m tests.cluster
 
 test-fast: lint ## checks, unit and golden tests: seconds
-	.venv/bin/pytest -q tests/unit
+	.venv/bin/pytest -q -n $(WORKERS) tests/unit
 
 lint: ## ruff, mypy strict, import-linter
 	.venv/bin/ruff check .

@@ -28,6 +28,26 @@ DAEMON_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 DAEMON_WAIT = 60.0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share an engine's cloud stay together; the longest parts begin first, and the short tests fill up."""
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    order = ("docker", "podman", "ha", "cluster", "")
+    items.sort(key=lambda item: order.index(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    """Which worker's test it is; "": any worker's."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder == "cluster" or folder not in ("containers", "e2e"):
+        return "cluster" if folder == "cluster" else ""
+    engine = getattr(item, "callspec", None) and item.callspec.params.get("engine")  # type: ignore[attr-defined]
+    if engine == "docker":
+        return "docker"
+    return "ha" if item.path.stem in ("test_rollouts", "test_faults") else "podman"
+
+
 @pytest.fixture(scope="session")
 def ports() -> dict[str, int]:
     """Where the main cloud answers; one engine's is gone when the next one's begins."""

@@ -16,7 +16,7 @@ from saltern.base.store import canonical, digest
 from saltern.formulas.worker import Context
 from saltern.images.base import Base
 from saltern.images.build import Action, plan_builds
-from saltern.images.engine import Engine, Image
+from saltern.images.engine import LABEL_KEY, Engine, Image
 from saltern.images.key import identities
 from saltern.images.packages import LockedImage, read_lock, write_lock
 from saltern.images.recipe import Recipe
@@ -84,7 +84,10 @@ class Known:
     tags: set[str]
 
     def images(self, _label: str) -> Iterator[Image]:
-        return (Image(tag, 0, {}, (tag,)) for tag in sorted(self.tags))
+        return self.present(sorted(self.tags))
+
+    def present(self, references: Sequence[str]) -> Iterator[Image]:
+        return (Image(tag, 0, {LABEL_KEY: ""}, (tag,)) for tag in references if tag in self.tags)
 
 
 @dataclass(frozen=True)

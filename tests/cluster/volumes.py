@@ -1,5 +1,7 @@
 """Volumes for the cluster's claims, made on demand: folders of the node that the scheduler chose, as local volumes.
 
+What several nodes may write to is a folder that all of them see: they are on one machine.
+
 A claim is bound once a pod wants it. Folder and volume go with the claim.
 ``python -m tests.cluster.volumes ADDRESS PKI FOLDER``
 """
@@ -30,7 +32,9 @@ def volume_for(claim: Object, folder: Path) -> Object:
     """The volume of a claim, on the node that was chosen for it."""
     metadata, spec = claim["metadata"], claim["spec"]
     name, node = f"pvc-{metadata['uid']}", metadata["annotations"][SELECTED]
+    many = "ReadWriteMany" in spec["accessModes"]
     chosen = {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
+    local = {"nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [chosen]}]}}}
     reference = {key: metadata[key] for key in ("namespace", "name", "uid", "resourceVersion")}
     return {
         "apiVersion": "v1",
@@ -42,10 +46,15 @@ def volume_for(claim: Object, folder: Path) -> Object:
             "accessModes": spec["accessModes"],
             "persistentVolumeReclaimPolicy": "Delete",
             "claimRef": {"apiVersion": "v1", "kind": "PersistentVolumeClaim", **reference},
-            "local": {"path": str(folder / node / name)},
-            "nodeAffinity": {"required": {"nodeSelectorTerms": [{"matchExpressions": [chosen]}]}},
+            "hostPath" if many else "local": {"path": str(folder / ("all" if many else node) / name)},
+            **({} if many else local),
         },
     }
+
+
+def _place(volume: Object) -> Path:
+    spec = volume["spec"]
+    return Path((spec.get("local") or spec["hostPath"])["path"])
 
 
 class Provisioner:
@@ -60,7 +69,7 @@ class Provisioner:
         for claim in claims.values():
             if _waits(claim):
                 volume = volume_for(claim, self._folder)
-                path = Path(volume["spec"]["local"]["path"])
+                path = _place(volume)
                 path.mkdir(parents=True, exist_ok=True)
                 path.chmod(0o777)
                 self._try("POST", "/api/v1/persistentvolumes", volume)
@@ -69,7 +78,7 @@ class Provisioner:
         """The volumes whose claim is gone."""
         for volume in volumes.values():
             if volume["spec"].get("storageClassName") == CLASS and volume["status"].get("phase") == "Released":
-                shutil.rmtree(volume["spec"]["local"]["path"], ignore_errors=True)
+                shutil.rmtree(_place(volume), ignore_errors=True)
                 self._try("DELETE", f"/api/v1/persistentvolumes/{volume['metadata']['name']}")
 
     def _try(self, method: str, path: str, body: Object | None = None) -> None:

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saltern.images.engine import LABEL_KEY, LABEL_OWNER, Engine
+import httpx
+
+from saltern.images.engine import LABEL_KEY, LABEL_OWNER, Container, Engine
 from saltern.targets.compose import LABEL_CLOUD, LABEL_ROLE
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +55,8 @@ class Cloud:
     state: Path
     engine: Engine
     ports: dict[str, int]
+    inside: tuple[str, ...] = ()
+    """What a command begins with so that it runs where the engine is."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -63,7 +67,7 @@ class Cloud:
         return self.state / "saltern" / self.name
 
     def argv(self, verb: str, *words: str) -> list[str]:
-        return [str(SALTERN), verb, *words, "--model", str(self.model), "--engine", self.engine.name]
+        return [*self.inside, str(SALTERN), verb, *words, "--model", str(self.model), "--engine", self.engine.name]
 
     def saltern(self, verb: str, *words: str, code: int | None = 0) -> Done:
         """Run a verb to its end; ``code`` is what it has to return, None: anything."""
@@ -148,9 +152,23 @@ class Cloud:
         return [one.name for one in rows if one.labels.get(LABEL_ROLE) == "job"]
 
     def forget_images(self) -> None:
-        """Remove the cloud's images under all their tags, so that those of earlier runs on this machine are not found."""
+        """Remove the cloud's images under all their tags: those of earlier runs on this machine would be found."""
         tags = {tag for image in self.engine.images(LABEL_KEY) for tag in image.tags}
         self.engine.remove_images(sorted(tag for tag in tags if f"/{self.name}/" in tag))
+
+    def helpers_of_the_dead(self) -> list[str]:
+        """Helper containers of saltern processes that are no more."""
+        rows = self.engine.containers(LABEL_OWNER)
+        return [one.name for one in rows if not Path("/proc", one.labels[LABEL_OWNER].partition(":")[0]).exists()]
+
+    def rows(self) -> list[Container]:
+        """The containers of processes, as the engine tells of them."""
+        rows = self.engine.containers(f"{LABEL_CLOUD}={self.name}")
+        return [one for one in rows if one.labels.get(LABEL_ROLE) == "process"]
+
+    def kill(self, service: str) -> None:
+        """End a container's process behind Saltern's back."""
+        self.call("kill", f"{self.name}-{service}")
 
     def clean(self) -> None:
         """Remove what is left of the cloud; the images stay, they are the next run's cache."""
@@ -207,9 +225,51 @@ class Events:
         return code
 
 
+@dataclass
+class LocalRegistry:
+    """Debian's docker-registry on a loopback address; what was pushed stays in its folder when it stops."""
+
+    folder: Path
+    address: str
+    child: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        (self.folder / "config.yml").write_text(
+            f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {self.folder}/data}}}}\n"
+            f"http: {{addr: '{self.address}'}}\n"
+        )
+        with (self.folder / "log").open("a") as log:
+            argv = ["docker-registry", "serve", str(self.folder / "config.yml")]
+            self.child = subprocess.Popen(argv, stdout=log, stderr=log)
+        assert eventually(self._answers), (self.folder / "log").read_text()[-2000:]
+
+    def stop(self) -> None:
+        if self.child is not None:
+            self.child.terminate()
+            self.child.wait(timeout=30)
+            self.child = None
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody answers there for a while."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def _answers(self) -> bool:
+        try:
+            return httpx.get(f"http://{self.address}/v2/", trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+
 def free_port() -> int:
-    """A loopback port that nothing uses, below those that the kernel gives to clients."""
-    for port in range(20000 + os.getpid() % 5000, 32000):
+    """A loopback port that nothing uses, below those that the kernel gives to clients; each worker has its range."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    begin = 20000 + worker % 4 * 2500
+    for port in range(begin + os.getpid() % 1500, begin + 2500):
         if port not in _GIVEN:
             with socket.socket() as probe:
                 try:

@@ -17,14 +17,15 @@ PASSWORD = "example-keystone-admin"
 PROVEN = "proof-image"
 
 
-def client(cloud: Cloud) -> Any:
-    """openstacksdk as the admin, from this machine."""
+def client(cloud: Cloud, address: str = "") -> Any:
+    """openstacksdk as the admin, from this machine; ``address`` is where Keystone answers."""
+    address = address or f"127.0.0.1:{cloud.ports['identity']}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import openstack  # noqa: PLC0415 - it warns when it is imported
 
         return openstack.connect(
-            auth_url=f"http://127.0.0.1:{cloud.ports['identity']}/v3",
+            auth_url=f"http://{address}/v3",
             username="admin",
             password=PASSWORD,
             project_name="admin",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import yaml
 
 from ..containers.plainsalt import ORDER, PlainMachine
 from .driver import Cloud
+
+ENGINES = ("podman", "docker") if os.environ.get("SALTERN_TESTS_FULL") else ("podman",)
+"""The plain machines take minutes, and each worker of the tests would make its own."""
 
 DESCRIBE = """
 for path in "$@"; do
@@ -19,6 +23,7 @@ done
 """
 
 
+@pytest.mark.parametrize("engine", ENGINES, indirect=True)
 @pytest.mark.parametrize("node", ORDER)
 def test_same_files(cloud: Cloud, plain: dict[str, PlainMachine], node: str) -> None:
     paths = declared(cloud, node)

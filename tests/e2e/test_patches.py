@@ -142,6 +142,18 @@ def test_from_old_to_patched(old: Old) -> None:
     planned = old.tag(replace(old.project, lock=upgrade.lock))
     assert planned != old.tag(old.project)
 
+    # the same as a verb: what it would do to the cloud, which goes on as it is
+    running = cloud.containers()
+    shown = cloud.saltern("plan", "--upgrade", ASKED, "--json").json
+    assert [image["new"] for image in shown["images"]] == [planned]
+    assert {(move["name"], move["old"], move["new"]) for move in shown["images"][0]["packages"]} == {
+        (name, *old.versions[name]) for name in (ASKED, SIBLING)
+    }
+    assert (shown["steps"][0]["act"], shown["steps"][0]["workload"]) == ("start", "cache")
+    assert (cloud.model / LOCK_FILE).read_bytes() == lock
+    assert cloud.containers() == running
+    assert cloud.saltern("plan", "--json").json["steps"] == []
+
     # built: the planned image, with that alone
     write_lock(cloud.model, upgrade.lock)
     (built,) = cloud.saltern("build", "--json").json
@@ -155,8 +167,12 @@ def test_from_old_to_patched(old: Old) -> None:
     # the old one still runs, and is told of until the cloud is brought up to date
     (hit,) = cloud.saltern("affected", f"{ASKED}<{new}", "--json").json["affected"]
     assert (hit["version"], hit["running"], hit["stale"]) == (was, True, True)
-    cloud.saltern("up", "--no-verify")
+    (cloud.model / LOCK_FILE).write_bytes(lock)
+    done = cloud.saltern("apply", "--upgrade", ASKED, "--yes", "--json").json
+    assert done["steps"] == shown["steps"]
+    assert (cloud.model / LOCK_FILE).read_text() == upgrade.lock.text()
     assert cloud.saltern("affected", f"{ASKED}<{new}", "--json").json["affected"] == []
+    assert cloud.saltern("plan", "--json").json["steps"] == []
 
 
 def test_security_updates_of_the_base_are_installed_over_it(old: Old) -> None:

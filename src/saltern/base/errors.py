@@ -34,7 +34,7 @@ class ExitCode(IntEnum):
     CONFIG = 9
     """A configuration chunk failed, or rendered something that cannot be delivered."""
     ROLLOUT = 10
-    """A job failed, a port is taken, or a service did not become ready."""
+    """A job failed, a port is taken, a service did not become ready, or a disk is full."""
     LOCKED = 11
     """Another saltern works on the same cloud."""
     SECRET = 12

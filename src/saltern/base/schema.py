@@ -27,9 +27,8 @@ def load_schema(package: str, name: str) -> dict[str, Any]:
 
 def check(value: object, schema: dict[str, Any], what: str, locate: Locate = lambda _path: ()) -> Iterator[Problem]:
     """All violations of ``schema`` by ``value``, which is called ``what`` in the messages."""
-    for error in sorted(
-        Draft202012Validator(schema).iter_errors(value), key=lambda e: [str(p) for p in e.absolute_path]
-    ):
+    errors = Draft202012Validator(schema).iter_errors(value)
+    for error in sorted(errors, key=lambda e: [str(p) for p in e.absolute_path]):
         path = tuple(error.absolute_path)
         where = ":".join(str(part) for part in path)
         yield Problem(

@@ -66,7 +66,8 @@ class Store:
 
     def put_json(self, kind: str, key: str, value: Any) -> None:
         """Write a JSON entry, atomically."""
-        self.put(kind, key, json.dumps(value, sort_keys=True).encode())
+        data = json.dumps(value, sort_keys=True).encode()
+        write_atomically(self.path(kind, key), data, durable=False)  # half an entry after a power cut is no JSON
 
 
 @contextmanager
@@ -83,17 +84,23 @@ def in_json(text: str) -> str:
     return canonical(text)[1:-1]
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write ``data`` beside ``path`` and rename it there; folders are made with mode 0700."""
+def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, durable: bool = True) -> None:
+    """Write ``data`` beside ``path`` and rename it there; folders are made with mode 0700.
+
+    ``durable``: it is on disk before it is renamed, so that not even a power cut leaves half of it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(name).chmod(mode)
         Path(name).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write does not know where it was to
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from saltern.cli import report
-from saltern.cli.context import Caller, common_options, examples
+from saltern.cli.context import ALL_TARGETS, Caller, common_options, examples
 from saltern.project import checking
 
 
@@ -25,4 +25,6 @@ def check_command(caller: Caller, *, model_only: bool) -> None:
 
     Warnings name their kind in brackets; `check: allow` in saltern.yml silences kinds by file.
     """
-    report.checked(caller, checking.check(caller.project(tells_warnings=True), model_only=model_only))
+    report.checked(
+        caller, checking.check(caller.project(tells_warnings=True, targets=ALL_TARGETS), model_only=model_only)
+    )

@@ -19,6 +19,8 @@ from saltern.cli.terminal import choose, stderr_console, stdout_console
 from saltern.project.context import Options, Project, open_project
 from saltern.secrets.identity import VARIABLE, default_identity, refuse_to_ask
 
+ALL_TARGETS = ("compose", "kubernetes")
+
 
 def examples(*lines: str) -> str:
     """An epilog with examples, one per line."""
@@ -35,8 +37,11 @@ class Caller:
         self.stdout = stdout_console()
         self.stderr = stderr_console()
 
-    def project(self, *, tells_warnings: bool = False) -> Project:
-        """Open the model; from here on events are shown. ``tells_warnings``: the verb shows the warnings itself."""
+    def project(self, *, tells_warnings: bool = False, targets: tuple[str, ...] = ("compose",)) -> Project:
+        """Open the model; from here on events are shown. ``tells_warnings``: the verb shows the warnings itself.
+
+        ``targets``: of nodes of which targets it is about.
+        """
         given = self._options
         emit = choose(self.stderr, given.get("progress", "auto"))
         self._stack.enter_context(emit)
@@ -48,6 +53,7 @@ class Caller:
         options = Options(
             engine=given.get("engine") or "",
             worker=given.get("worker", "container"),
+            targets=targets,
             strict=given["strict"],
             identity=Path(given.get("identity") or default_identity(os.environ)),
             ask=_ask if sys.stdin.isatty() else refuse_to_ask,

@@ -9,7 +9,7 @@ from saltern.cli.context import Caller, common_options, examples
 from saltern.project import sourcing
 
 
-@click.group("formulas")
+@click.group("formulas", epilog=examples("saltern formulas list", "saltern formulas lock", "saltern formulas fetch"))
 def formulas_group() -> None:
     """List, lock and fetch the formulas of a model."""
 

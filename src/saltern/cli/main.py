@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import traceback
@@ -16,20 +17,21 @@ from saltern.base.errors import ExitCode, Problem, SalternError, UsageError
 from saltern.cli import report
 from saltern.cli.backup import backup_group, restore_command
 from saltern.cli.check import check_command
-from saltern.cli.context import Caller, common_options, examples, rollout_options
+from saltern.cli.context import ALL_TARGETS, Caller, common_options, examples, rollout_options
 from saltern.cli.explain import explain_command
 from saltern.cli.formulas import formulas_group
 from saltern.cli.inventory import inventory_group
 from saltern.cli.inventory_diff import diff_command
 from saltern.cli.patches import affected_command, outdated_command
 from saltern.cli.problems import print_error
+from saltern.cli.pruning import prune_command
+from saltern.cli.render import render_command
 from saltern.cli.rollouts import apply_command, history_command, plan_command, rollback_command
 from saltern.cli.secret import secret_group
 from saltern.cli.terminal import stderr_console
 from saltern.cli.uses import uses_command
 from saltern.project import applying, building, running, showing
 from saltern.project.planning import Asked
-from saltern.project.rendering import render
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -56,7 +58,7 @@ def cli() -> None:
 @common_options
 def show_command(caller: Caller, node: str) -> None:
     """Show what becomes of each state of NODE: its phase, and why."""
-    report.shown(caller, showing.show(caller.project(), node))
+    report.shown(caller, showing.show(caller.project(targets=ALL_TARGETS), node))
 
 
 @cli.command("build", epilog=examples("saltern build", "saltern build keystone glance"))
@@ -64,7 +66,7 @@ def show_command(caller: Caller, node: str) -> None:
 @common_options
 def build_command(caller: Caller, nodes: tuple[str, ...]) -> None:
     """Build the images of NODES (default: all) that neither the registry nor the engine has."""
-    report.built(caller, building.build(caller.project(), nodes))
+    report.built(caller, building.build(caller.project(targets=ALL_TARGETS), nodes))
 
 
 @cli.command("push", epilog=examples("saltern push", "saltern push keystone"))
@@ -72,14 +74,7 @@ def build_command(caller: Caller, nodes: tuple[str, ...]) -> None:
 @common_options
 def push_command(caller: Caller, nodes: tuple[str, ...]) -> None:
     """Build the images of NODES (default: all) and send them to the registry of saltern.yml."""
-    report.pushed(caller, building.push(caller.project(), nodes))
-
-
-@cli.command("render", epilog=examples("saltern render", "saltern render --json"))
-@rollout_options
-def render_command(caller: Caller) -> None:
-    """Build, render all configuration and write the Compose file, without touching what runs."""
-    report.rendered(caller, render(caller.project()))
+    report.pushed(caller, building.push(caller.project(targets=ALL_TARGETS), nodes))
 
 
 @cli.command("up", epilog=examples("saltern up", "saltern up --engine docker", "saltern up --json --progress json"))
@@ -114,7 +109,7 @@ def verify_command(caller: Caller, nodes: tuple[str, ...]) -> None:
 @common_options
 def down_command(caller: Caller, volumes: bool) -> None:
     """Stop and remove the cloud's containers and network; its data stays unless --volumes is given."""
-    report.taken_down(caller, running.down(caller.project(), volumes=volumes))
+    report.taken_down(caller, running.down(caller.project(), data=volumes))
 
 
 @cli.command("logs", epilog=examples("saltern logs keystone", "saltern logs keystone --tail 100"))
@@ -143,6 +138,8 @@ cli.add_command(formulas_group)
 inventory_group.add_command(diff_command)
 cli.add_command(inventory_group)
 cli.add_command(explain_command)
+cli.add_command(prune_command)
+cli.add_command(render_command)
 cli.add_command(restore_command)
 cli.add_command(secret_group)
 cli.add_command(uses_command)
@@ -154,9 +151,15 @@ cli.add_command(rollback_command)
 cli.add_command(history_command)
 
 
+def collect_rarely() -> None:
+    """Look for cycles less often: a command makes many values that all live until it ends, and has few cycles."""
+    gc.set_threshold(50_000, 20, 50)
+
+
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with a code of :class:`~saltern.base.errors.ExitCode`."""
     words = list(sys.argv[1:] if argv is None else argv)
+    collect_rarely()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
             signal.signal(number, _on_sigterm)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -47,6 +48,11 @@ def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def counted(number: int, what: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def print_table(caller: Caller, columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """A table for a person; in a pipe it is not folded."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
@@ -62,8 +68,10 @@ def checked(caller: Caller, found: Checked) -> None:
         print_json(caller, {"nodes": found.nodes, "states": found.states, "warnings": warnings})
         return
     print_problems(caller.stderr, found.warnings, "warning", "yellow")
-    compiled = "" if found.states is None else f" with {found.states} states"
-    caller.stdout.print(f"{found.nodes} nodes{compiled}: no errors, {len(found.warnings)} warnings")
+    compiled = "" if found.states is None else f" with {counted(found.states, 'state')}"
+    caller.stdout.print(
+        f"{counted(found.nodes, 'node')}{compiled}: no errors, {counted(len(found.warnings), 'warning')}"
+    )
 
 
 def shown(caller: Caller, one: Compiled) -> None:
@@ -72,11 +80,23 @@ def shown(caller: Caller, one: Compiled) -> None:
         chunks = [_assignment(one, a) for a in one.split.assignments]
         print_json(caller, {"node": one.member.node.name, "chunks": chunks})
         return
+    ids = Counter((a.chunk.function, a.chunk.id) for a in one.split.assignments)
     rows = [
-        (f"{a.phase}{' (after)' if a.after else ''}", a.chunk.function, a.chunk.id, a.chunk.place, a.reason)
+        (
+            f"{a.phase}{' (after)' if a.after else ''}",
+            a.chunk.function,
+            a.chunk.id if ids[a.chunk.function, a.chunk.id] == 1 else f"{a.chunk.id}: {_told(one, a)}",
+            a.chunk.place,
+            a.reason,
+        )
         for a in one.split.assignments
     ]
     print_table(caller, ("phase", "state", "id", "declared at", "because"), rows)
+
+
+def _told(one: Compiled, assignment: Assignment) -> Any:
+    """The name of a chunk, which tells apart what `names` made of one id."""
+    return readable(assignment.chunk.name, one.member.references)
 
 
 def _assignment(one: Compiled, assignment: Assignment) -> dict[str, Any]:
@@ -86,7 +106,7 @@ def _assignment(one: Compiled, assignment: Assignment) -> dict[str, Any]:
         "after": assignment.after,
         "function": chunk.function,
         "id": chunk.id,
-        "name": readable(chunk.name, one.member.references),
+        "name": _told(one, assignment),
         "sls": chunk.sls,
         "place": chunk.place,
         "reason": assignment.reason,
@@ -155,7 +175,7 @@ def brought_up(caller: Caller, result: Applied) -> None:
     _proofs(caller, result.proofs)
     availability(caller, (one.as_json() for one in result.availability))
     if steps:
-        caller.stdout.print(f"\nThe cloud is up: {len(steps)} steps in {result.seconds:.1f} s.")
+        caller.stdout.print(f"\nThe cloud is up: {counted(len(steps), 'step')} in {result.seconds:.1f} s.")
     else:
         caller.stdout.print(f"\nNothing to do: the cloud is as the model says ({result.seconds:.1f} s).")
 

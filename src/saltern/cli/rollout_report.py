@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from saltern.cli.context import Caller
-from saltern.cli.report import availability, print_json, print_table
+from saltern.cli.report import availability, counted, print_json, print_table
 from saltern.plan.changes import ImageChange, ValueChange
 from saltern.plan.plan import Effect, Plan
 from saltern.plan.steps import Step, Undo
@@ -42,7 +42,7 @@ def planned(caller: Caller, plan: Plan) -> None:
     _impacts(caller, plan)
     _steps(caller, plan)
     touched = "touched" if plan.touches_data_plane else "not touched"
-    caller.stdout.print(f"\nPlan {plan.id}: {len(plan.steps.changes)} steps; the data plane is {touched}.")
+    caller.stdout.print(f"\nPlan {plan.id}: {counted(len(plan.steps.changes), 'step')}; the data plane is {touched}.")
     caller.stdout.print(f"Way back: {plan.way_back}.")
     _notes(caller, plan)
 

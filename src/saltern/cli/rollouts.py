@@ -80,7 +80,7 @@ def plan_command(caller: Caller, *, old: str, new: str, out: str | None, exit_co
 def _plan(project: Project, old: str, new: str, asked: Asked) -> Plan:
     target = recording.named(project, new) if new else None
     if old:
-        return planning.plan_between(project, recording.named(project, old), target)
+        return planning.plan_between(project, recording.named(project, old), target, asked)
     return applying.plan_revision(project, target, asked) if target else planning.plan(project, asked)
 
 

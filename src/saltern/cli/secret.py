@@ -18,7 +18,10 @@ from saltern.secrets.generate import LONGEST, SHORTEST, generate
 from saltern.secrets.store import without_last_newline
 
 
-@click.group("secret")
+@click.group(
+    "secret",
+    epilog=examples("saltern secret init", "saltern secret set keystone/admin_password", "saltern secret rekey"),
+)
 def secret_group() -> None:
     """Keep secrets out of the model's text: encrypted in it, for those who may read them.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from saltern.base.errors import FormulaError, Problem
 from saltern.base.schema import check, load_schema
+from saltern.base.store import canonical, digest
 from saltern.formulas.endpoints import Endpoint, read_endpoint, unknown_names
 
 KINDS = ("backup", "container", "upgrade", "verify")
@@ -31,6 +33,17 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """How a running process takes over changed configuration: what is in ``folders`` may change below it."""
+
+    folders: tuple[str, ...]
+    command: tuple[str, ...]
+    """Ends with 0 when it took over; runs in its container, as its user."""
+    check: tuple[str, ...] = ()
+    """Ends with 0 when the configuration is good; runs in a container of its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessHints:
     """What a formula says of one service; None where the package's unit decides."""
 
@@ -46,6 +59,7 @@ class ProcessHints:
     ports: tuple[int, ...] = ()
     probe: Probe | None = None
     enabled: bool = True
+    reload: Reload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +135,18 @@ class Metadata:
     """``{formula: {kind: content}}`` as rendered and checked; modules beside this one read other kinds from it."""
 
 
-def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]]) -> Metadata:
-    """Metadata of a node from ``{formula: {kind: content}}``; raises :class:`FormulaError` with all problems."""
-    problems = [*_problems(node, raw)]
+@cache
+def schemas_key() -> str:
+    """Hash of what metadata is checked against."""
+    return digest(canonical({kind: load_schema("saltern.formulas", kind) for kind in KINDS}))
+
+
+def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]], *, checked: bool = False) -> Metadata:
+    """Metadata of a node from ``{formula: {kind: content}}``; raises :class:`FormulaError` with all problems.
+
+    ``checked``: an earlier call found no problem in the same, and :func:`schemas_key` is what it was.
+    """
+    problems = [] if checked else [*_problems(node, raw)]
     if problems:
         raise FormulaError(problems)
     processes: dict[str, ProcessHints] = {}
@@ -186,6 +209,8 @@ def _process(raw: Mapping[str, Any]) -> ProcessHints:
     values["environment"] = _strings(values.get("environment") or {})
     if "probe" in values:
         values["probe"] = _probe(values["probe"])
+    if "reload" in values:
+        values["reload"] = Reload(**{key: tuple(words) for key, words in values["reload"].items()})
     return ProcessHints(**values)
 
 

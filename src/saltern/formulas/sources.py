@@ -71,7 +71,11 @@ def bundled_root() -> Path:
 
 
 def resolve(root: Path, settings: Iterable[FormulaSetting], cache: Path) -> tuple[Formula, ...]:
-    """The formulas of a model, its own first. Raises FormulaError with all problems; fetches nothing."""
+    """The formulas of a model, its own first; of the bundled ones those whose service has none of the model's.
+
+    Files of two formulas of one service must not mix: the ``meta/`` of one knows nothing of the other's ``map.jinja``.
+    Raises FormulaError with all problems; fetches nothing.
+    """
     problems: list[Problem] = []
     found: dict[str, Formula] = {}
     lock = read_lock(root)
@@ -82,10 +86,16 @@ def resolve(root: Path, settings: Iterable[FormulaSetting], cache: Path) -> tupl
             problems += error.problems
     if problems:
         raise FormulaError(problems)
+    own = tuple(found.values())
     for folder in sorted(bundled_root().iterdir()):
-        if folder.is_dir() and folder.name not in found:
+        if folder.is_dir() and folder.name not in found and not any(_is_of(formula, folder.name) for formula in own):
             found[folder.name] = Formula(folder.name, folder)
     return tuple(found.values())
+
+
+def _is_of(formula: Formula, service: str) -> bool:
+    """Whether it is a formula of that service, whatever its own name; with ``meta/`` alone it only adds to another."""
+    return (formula.root / service / "init.sls").is_file()
 
 
 def _resolve_one(root: Path, setting: FormulaSetting, lock: Mapping[str, Any], cache: Path) -> Formula:

@@ -18,6 +18,8 @@ from saltern.base.errors import FormulaError, Place, Problem
 from saltern.base.process import Pipe
 from saltern.formulas.lowstate import Chunk, LowState
 
+CLOSE_SECONDS = 5.0
+"""How long a request that is at work is waited for before its worker is ended."""
 STDERR_SHOWN = 20
 """How many lines of a dead worker's stderr an error shows."""
 
@@ -194,9 +196,12 @@ class Worker:
         *,
         build: bool = False,
         out: str = "",
+        whole: Sequence[str] = (),
         inspect: Sequence[str] = (),
     ) -> ApplyResult:
         """Apply chunks where the worker runs; changed files are copied below ``out`` (a path there) when it is given.
+
+        Of the folders ``whole`` that exist all is copied, unless that is too much.
 
         A failed chunk is no exception: see :attr:`ApplyResult.ok`.
 
@@ -204,12 +209,14 @@ class Worker:
             FormulaError: when nothing could be applied.
         """
         request = {"op": "apply", "chunks": list(chunks), "build": build, "inspect": list(inspect)}
-        return ApplyResult.of(self._ask(context, {**request, "collect": {"out": out} if out else None}))
+        return ApplyResult.of(self._ask(context, {**request, "collect": {"out": out, "whole": list(whole)} if out else None}))
 
     def close(self) -> None:
-        """End the process."""
-        with self._lock:
-            pipe, self._pipe = self._pipe, None
+        """End the process, one that hangs in another thread's request too."""
+        is_idle = self._lock.acquire(timeout=CLOSE_SECONDS)
+        pipe, self._pipe = self._pipe, None
+        if is_idle:
+            self._lock.release()
         if pipe:
             pipe.close()
 

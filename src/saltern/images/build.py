@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,8 @@ class Step:
     reason: str
     origin: str = ""
     """For TAG: the image that is the same."""
+    id: str = ""
+    """For KEEP: the image's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +103,27 @@ def plan_builds(
     engine: Engine, recipes: Iterable[Recipe], site: Site, registry: Registry | None = None
 ) -> tuple[Step, ...]:
     """What :func:`build_images` would do; reads the package lock, asks engine and registry, changes nothing."""
-    lock = site.read_lock()
-    known = sorted(tag for image in engine.images(LABEL_KEY) for tag in image.tags)
-    return tuple(_plan(recipe, lock, site, known, registry) for recipe in recipes)
+    lock, all_recipes = site.read_lock(), tuple(recipes)
+    there = _Images(engine, [site.tag(_first(recipe, lock)) for recipe in all_recipes])
+    return tuple(_plan(recipe, lock, site, there, registry) for recipe in all_recipes)
+
+
+class _Images:
+    """What the engine has: the tags that are wanted, and all others only when one of those is missing."""
+
+    def __init__(self, engine: Engine, wanted: Sequence[str]) -> None:
+        self._engine = engine
+        self.wanted = {tag: i for i in engine.present(wanted) if LABEL_KEY in i.labels for tag in i.tags}
+
+    @cached_property
+    def tags(self) -> Sequence[str]:
+        """The tags of all images that were built from recipes, other clouds' too: podman needs 10 ms for each."""
+        return sorted(tag for image in self._engine.images(LABEL_KEY) for tag in image.tags)
+
+
+def _first(recipe: Recipe, lock: PackageLock) -> Recipe:
+    """The recipe with the packages that its image begins with."""
+    return _locked(recipe, lock.first(recipe.name, recipe.base.name))
 
 
 def _locked(recipe: Recipe, packages: Mapping[str, str]) -> Recipe:
@@ -110,14 +131,14 @@ def _locked(recipe: Recipe, packages: Mapping[str, str]) -> Recipe:
     return recipe.with_packages(beyond(recipe.base.packages, packages))
 
 
-def _plan(recipe: Recipe, lock: PackageLock, site: Site, known: Sequence[str], registry: Registry | None) -> Step:
+def _plan(recipe: Recipe, lock: PackageLock, site: Site, there: _Images, registry: Registry | None) -> Step:
     name, base = recipe.name, recipe.base.name
-    own, first = lock.packages(name, base), _locked(recipe, lock.first(name, base))
+    own, first = lock.packages(name, base), _first(recipe, lock)
     tag = site.tag(first)
-    if tag in known and (own or not first.packages):
-        return Step(first, tag, Action.KEEP, "the engine has this key")
+    if tag in there.wanted and (own or not first.packages):
+        return Step(first, tag, Action.KEEP, "the engine has this key", id=there.wanted[tag].id)
     for same in (first, *(_locked(recipe, packages) for packages in lock.others(name, base))):
-        for other in known:
+        for other in there.tags:
             if other.endswith(f":{same.short_key}") and other.rpartition(":")[0].split("/")[-2:-1] == [site.cloud]:
                 return Step(same, site.tag(same), Action.TAG, f"the engine has this key as {other}", other)
     if registry is not None and registry.digest(tag):
@@ -176,7 +197,7 @@ class _Builder:
         name, started = step.recipe.name, time.monotonic()
         if step.action is Action.KEEP:
             self._emit(Event(STAGE, name, State.CACHED, step.reason))
-            return self._built(step.recipe, step.tag, step.action)
+            return Built(step.recipe.name, step.tag, step.recipe.key, step.id, step.action)
         self._emit(Event(STAGE, name, State.STARTED, step.reason))
         try:
             recipe = self._act(step)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -75,15 +76,15 @@ class PackageLock:
             name: {"base": entry.base, "packages": dict(sorted(entry.packages.items()))}
             for name, entry in sorted(self.images.items())
         }
-        return _HEADER + yaml.safe_dump({"images": images}, sort_keys=False, default_flow_style=False, width=1000)
+        options: Any = {"sort_keys": False, "default_flow_style": False, "width": 1000}
+        return f"{_HEADER}{yaml.dump({'images': images}, Dumper=yaml.CSafeDumper, **options)}"
 
 
 def read_lock(folder: Path) -> PackageLock:
     """The lock of the model in ``folder``; an empty one when there is no file. A damaged file is a ModelError."""
     path = folder / LOCK_FILE
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _parse(raw)
+        return _parsed(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return PackageLock()
     except yaml.MarkedYAMLError as error:
@@ -102,7 +103,10 @@ def write_lock(folder: Path, lock: PackageLock) -> None:
         write_atomically(path, data, mode=0o644)
 
 
-def _parse(raw: Any) -> PackageLock:
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> PackageLock:
+    """A plan reads the lock many times; it has thousands of lines."""
+    raw: Any = yaml.load(text, yaml.CSafeLoader)
     images = (raw or {}).get("images") or {}
     return PackageLock(
         {

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from saltern.base.errors import ImageError, Problem
-from saltern.formulas.metadata import Probe, ProcessHints
+from saltern.base.errors import ImageError, Place, Problem
+from saltern.formulas.metadata import Probe, ProcessHints, Reload
 
-ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
-"""What a daemon that starts as root needs to open low ports and to drop its privileges."""
+ROOT_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID", "SYS_CHROOT")
+"""What a daemon that starts as root needs to open low ports and to drop its privileges, chroot included."""
 
 STATE_ROOT = "/var/lib/"
 WRITABLE_KEYS = ("ReadWritePaths", "ReadWriteDirectories")
@@ -27,10 +27,12 @@ STOP_TIMEOUT = 30
 
 @dataclass(frozen=True, slots=True)
 class RuntimeDirectory:
-    """A folder below /run that exists when the process starts; owned by its user."""
+    """A folder below /run that exists when the process starts."""
 
     path: str
     mode: str = "0755"
+    owner: str | None = None
+    """``uid:gid`` of whom it belongs to where that is not the process's user; empty: root."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Process:
     stop_timeout: int = STOP_TIMEOUT
     ports: tuple[int, ...] = ()
     probe: Probe | None = None
+    reload: Reload | None = None
 
 
 @dataclass(frozen=True)
@@ -104,22 +107,24 @@ def read_process(name: str, facts: Mapping[str, Any], hints: ProcessHints | None
         raise ImageError(
             Problem(f"service {name!r} runs as {error}, which its image does not have", resolution="add a user.present")
         ) from None
+    elevated = given.user is None and not given.command and _is_elevated(_last(unit, "ExecStart"))
     return Process(
         name=name,
         command=command,
         source=source,
-        user=account,
+        user="" if elevated else account,
         environment=dict(sorted({**_environment(unit), **given.environment}.items())),
         working_dir=given.working_dir or _last(unit, "WorkingDirectory").lstrip("-").replace("~", ""),
-        runtime=_runtime(unit),
+        runtime=_runtime(unit, account if elevated else None),
         state=_state(unit, accounts.homes.get(int(account.partition(":")[0])) if account else None),
-        capabilities=_capabilities(unit, given, account),
+        capabilities=_capabilities(unit, given, "" if elevated else account),
         read_only=given.read_only,
         tmpfs=given.tmpfs,
         stop_signal=given.stop_signal or _last(unit, "KillSignal"),
         stop_timeout=given.stop_timeout or STOP_TIMEOUT,
         ports=given.ports,
         probe=given.probe,
+        reload=given.reload,
     )
 
 
@@ -153,7 +158,18 @@ def _command(
 ) -> tuple[tuple[str, ...], str]:
     if hints.command:
         return hints.command, "meta/container.yml"
-    if start := _last(unit, "ExecStart"):
+    start = _last(unit, "ExecStart")
+    if start and _last(unit, "Type") == "oneshot":
+        raise ImageError(
+            Problem(
+                f"service {name!r} is no process: its unit is of Type=oneshot and ends after {start}",
+                (Place(str(facts.get("unit_path", f"{name}.service"))),),
+                details="Such a unit stands for others, or sets something up once.",
+                resolution=f"name the unit that runs ({name}@INSTANCE) in the state, or give processes:{name}:command "
+                "in meta/container.yml, or the state the phase host there",
+            )
+        )
+    if start:
         return _from_unit(name, start, unit, facts), str(facts.get("unit_path", f"{name}.service"))
     if facts.get("init"):
         return _follow(f"/etc/init.d/{name} start", f"/run/{name}.pid"), f"/etc/init.d/{name}"
@@ -165,28 +181,43 @@ def _command(
     )
 
 
+def _prefixes(start: str) -> str:
+    """The special characters before an executable."""
+    return start[: len(start) - len(start.lstrip("-@:+!|"))]
+
+
+def _is_elevated(start: str) -> bool:
+    """``+`` and ``!`` start a command as root whatever ``User=`` says; ``!!`` did so on kernels of the past only."""
+    return "+" in _prefixes(start) or _prefixes(start).count("!") == 1
+
+
 def _from_unit(name: str, start: str, unit: Mapping[str, list[str]], facts: Mapping[str, Any]) -> tuple[str, ...]:
-    line = start.lstrip("-@:+!")
-    if "@" in start[: len(start) - len(line)]:  # the second word is only the name that `ps` shows
+    prefixes = _prefixes(start)
+    line = start[len(prefixes) :]
+    if "@" in prefixes:  # the second word is only the name that `ps` shows
         line = re.sub(r"^(\S+)\s+\S+", r"\1", line)
     line = _specifiers(line, name)
-    if _last(unit, "Type") == "forking":
-        pid_file = _specifiers(_last(unit, "PIDFile"), name) or f"/run/{name}.pid"
-        return _follow(line, pid_file)
     files = [_specifiers(f.lstrip("-"), name) for f in unit.get("EnvironmentFile", ())]
     files = [f for f in files if f in (facts.get("environment_files") or {})]
+    # systemd reads these files when the service starts; so does this shell, which then becomes the service
+    source = f"set -a; {''.join(f'. {shlex.quote(f)}; ' for f in files)}set +a; "
+    literal = line.replace("$$", r"\$")  # systemd's way to write a dollar sign
+    if _last(unit, "Type") == "forking":
+        pid_file = _specifiers(_last(unit, "PIDFile"), name) or f"/run/{name}.pid"
+        return _follow(literal, pid_file, source if files else "")
     if not files and "$" not in line:
         return tuple(shlex.split(line))
-    # systemd reads these files when the service starts; so does this shell, which then becomes the service
-    source = "".join(f". {shlex.quote(f)}; " for f in files)
-    literal = line.replace("$$", r"\$")  # systemd's way to write a dollar sign
-    return ("/bin/sh", "-c", f"set -a; {source}set +a; exec {literal}")
+    return ("/bin/sh", "-c", f"{source}exec {literal}")
 
 
-def _follow(line: str, pid_file: str) -> tuple[str, ...]:
-    """Run a command that forks into the background, and stay as long as the process of its PID file does."""
+def _follow(line: str, pid_file: str, prepare: str = "") -> tuple[str, ...]:
+    """Run a command that forks into the background, and stay as long as the process of its PID file does.
+
+    A PID file that an earlier run left is removed, as systemd does: its number is soon another process's.
+    """
     script = (
-        f"{line} || exit; n=0; until [ -s {pid_file} ]; do n=$((n+1)); [ $n -gt 100 ] && exit 1; sleep 0.1; done; "
+        f"rm -f {pid_file}; {prepare}{line} || exit; "
+        f"n=0; until [ -s {pid_file} ]; do n=$((n+1)); [ $n -gt 100 ] && exit 1; sleep 0.1; done; "
         f'pid=$(cat {pid_file}); trap "kill -TERM $pid" TERM; trap "kill -QUIT $pid" QUIT; '
         "tail --pid=$pid -f /dev/null & wait $!; tail --pid=$pid -f /dev/null"
     )
@@ -194,9 +225,10 @@ def _follow(line: str, pid_file: str) -> tuple[str, ...]:
 
 
 def _specifiers(text: str, name: str) -> str:
-    values = {"n": f"{name}.service", "N": name, "p": name, "i": "", "t": "/run", "S": "/var/lib", "C": "/var/cache"}
-    values |= {"L": "/var/log", "E": "/etc", "%": "%"}
-    return re.sub(r"%([nNpitSCLE%])", lambda m: values[m[1]], text)
+    prefix, _, instance = name.partition("@")
+    values = {"n": f"{name}.service", "N": name, "p": prefix, "i": instance, "I": instance.replace("-", "/")}
+    values |= {"t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc", "%": "%"}
+    return re.sub(r"%([nNpiItSCLE%])", lambda m: values[m[1]], text)
 
 
 def _environment(unit: Mapping[str, list[str]]) -> dict[str, str]:
@@ -204,10 +236,10 @@ def _environment(unit: Mapping[str, list[str]]) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
-def _runtime(unit: Mapping[str, list[str]]) -> tuple[RuntimeDirectory, ...]:
+def _runtime(unit: Mapping[str, list[str]], owner: str | None) -> tuple[RuntimeDirectory, ...]:
     mode = _last(unit, "RuntimeDirectoryMode") or "0755"
     names = sorted({name.split(":")[0] for value in unit.get("RuntimeDirectory", ()) for name in value.split()})
-    return tuple(RuntimeDirectory(f"/run/{name}", mode) for name in names)
+    return tuple(RuntimeDirectory(f"/run/{name}", mode, owner) for name in names)
 
 
 def _state(unit: Mapping[str, list[str]], home: str | None) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ Wheels are fetched outside of containers, by hash; nothing but Debian's own pack
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -93,8 +94,18 @@ def build_key(base: Base) -> str:
 def toolchain_key(base: Base) -> str:
     """See :attr:`Toolchain.key`."""
     recipe = (locks_folder() / "relocate.sh").read_bytes()
-    sources = [part for path in _worker_files() for part in (path.name, path.read_bytes())]
-    return digest(build_key(base), recipe, _containerfile("", "", ""), *sources)
+    return digest(build_key(base), recipe, _containerfile("", "", ""), *_worker_sources())
+
+
+def local_key() -> str:
+    """What a worker on this machine compiles depends on: its sources, Salt, the Python, and the release it tells."""
+    release = platform.freedesktop_os_release()
+    told = [f"{key}={value}" for key, value in sorted(release.items())]
+    return digest("local", _lock("salt"), _lock(_local_lock()), sys.version, *told, *_worker_sources())
+
+
+def _worker_sources() -> list[str | bytes]:
+    return [part for path in _worker_files() for part in (path.name, path.read_bytes())]
 
 
 def ensure_toolchain(engine: Engine, runner: Runner, base: Base, cache: Path, emit: Emit) -> Toolchain:
@@ -188,6 +199,19 @@ def ensure_toolchain_volume(engine: Engine, toolchain: Toolchain) -> str:
     return name
 
 
+def ensure_installer(engine: Engine, toolchain: Toolchain, tag: str) -> None:
+    """Make the image that brings the toolchain to where no image can be mounted, unless the engine has it as ``tag``.
+
+    The toolchain alone does not run: the C library is the base's.
+    """
+    if engine.image(tag) is None:
+        with tempfile.TemporaryDirectory(prefix="installer-") as folder:
+            copy = f"COPY --from={toolchain.tag} / {MOUNT_POINT}/"
+            recipe = f"FROM {toolchain.base}\n{copy}\nLABEL {LABEL}={toolchain.key}\n"
+            (Path(folder) / "Containerfile").write_text(recipe, encoding="utf-8")
+            engine.build(Path(folder), tag=tag)
+
+
 def local_command(site: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     """The command and the environment of a worker on this machine, with the operator's Python."""
     return (sys.executable, "-I", "-S", "-B", str(worker_folder()), "serve"), {"SALTERN_SITE_PACKAGES": str(site)}
@@ -207,8 +231,11 @@ def fetch_site_packages(runner: Runner, cache: Path, release: str) -> Path:
 
 def local_site_packages(runner: Runner, cache: Path) -> Path:
     """The same for this machine's own Python (``--worker local``), compiled so that it starts fast."""
-    lock = "cp311" if sys.version_info < (3, 13) else "cp313"
-    return _site_packages(runner, cache, lock, ["--only-binary", ":all:"], f"local-{sys.version_info.minor}")
+    return _site_packages(runner, cache, _local_lock(), ["--only-binary", ":all:"], f"local-{sys.version_info.minor}")
+
+
+def _local_lock() -> str:
+    return "cp311" if sys.version_info < (3, 13) else "cp313"
 
 
 def _site_packages(runner: Runner, cache: Path, lock: str, options: Sequence[str], name: str = "") -> Path:

@@ -284,7 +284,7 @@ class Renderer:
     def _loop(self, key: int) -> Problem:
         terms = list(self._active.values())
         start = next(n for n, term in enumerate(terms) if id(term) == key)
-        texts = [term for term in terms[start:] if isinstance(term, Text)]
+        texts = _from_first([term for term in terms[start:] if isinstance(term, Text)])
         steps = [f"{term.template.text} ({term.mark.place})" for term in texts]
         return Problem(
             brief="references form a loop" if len(texts) > 1 else "a reference points at itself",
@@ -374,3 +374,10 @@ def _type_conflict(result: Head, new: Head, below: Layer, layer: Layer) -> Probl
         places=places,
         resolution="Write ~ before the key of the second one to replace the first one, or give both one type.",
     )
+
+
+def _from_first(loop: list[Text]) -> list[Text]:
+    """The loop from its first place on, so that it is the same problem for all values that lead into it."""
+    places = [(term.mark.source.file, term.mark.line, term.mark.column) for term in loop]
+    first = places.index(min(places)) if places else 0
+    return loop[first:] + loop[:first]

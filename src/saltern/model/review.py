@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from saltern.base.errors import Problem
 from saltern.model.inventory import merged_problems
+from saltern.model.kinds import WarningKind
 from saltern.model.plaintext import plain_secrets
 from saltern.model.traps import trap_warnings
-from saltern.model.tree import Inventory
+from saltern.model.tree import Inventory, Node
 from saltern.model.unused import unused_classes, unused_parameters
 
 
@@ -31,8 +32,14 @@ def review(inventory: Inventory) -> Review:
         warnings += entity.warnings
         warnings += trap_warnings(file.data, entity.source.file)
         warnings += plain_secrets(entity)
-    if not any(node.flat.problems for node in inventory.nodes.values()):  # else a node may use anything
+    if all(_is_known(node) for node in inventory.nodes.values()):  # else a node may use anything
         classes = [file.entity for file in files if not file.entity.source.is_node]
         warnings += unused_classes(inventory, classes)
         warnings += unused_parameters(inventory, {file.entity.source.file for file in files})
     return Review(merged_problems(problems), merged_problems(warnings))
+
+
+def _is_known(node: Node) -> bool:
+    """Whether all its classes are there; one that is skipped may use what no other does."""
+    missing = any(warning.kind == WarningKind.MISSING_CLASS for warning in node.flat.warnings)
+    return not (node.flat.problems or missing)

@@ -7,7 +7,8 @@ rather too much than too little, but leaves out words that stand in every file a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from saltern.model.secret_references import is_reference
@@ -46,21 +47,46 @@ def secret_values(parameters: Mapping[str, Any]) -> frozenset[str]:
     """The secret texts in rendered parameters: strings of six characters or more at keys that look like secrets
     (and everything below such a key), long values of ``*_key``, and private keys anywhere.
     """
-    return frozenset(value for value in _found(parameters, "", inside=False) if _is_telling(value))
+    return SecretFinder().values(parameters)
 
 
-def _found(value: Any, key: str, *, inside: bool) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            named = str(name)
-            yield from _found(item, named, inside=_is_inside(named, inside=inside))
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _found(item, key, inside=inside)
-    elif isinstance(value, str) and (inside or is_key_material(key, value)):
-        yield value
+class SecretFinder:
+    """:func:`secret_values` for many nodes, whose parameters share parts: each part is looked through once.
+
+    It keeps what it has seen, and sees no change of it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, str, bool], tuple[Any, frozenset[str]]] = {}
+        """A part, the key that it is at and whether that is one of a secret → the part, and what is in it."""
+
+    def values(self, parameters: Mapping[str, Any]) -> frozenset[str]:
+        """The secret texts of a node."""
+        return frozenset(filter(_is_telling, self._found(parameters, "", inside=False)))
+
+    def _found(self, value: Any, key: str, *, inside: bool) -> Iterable[str]:
+        if isinstance(value, str):
+            return (value,) if inside or is_key_material(key, value) else ()
+        if not isinstance(value, (dict, list, tuple, Mapping)):  # what is asked first is fast to ask
+            return ()
+        part = (id(value), key, inside)
+        if part not in self._known:
+            self._known[part] = (value, frozenset(self._walk(value, key, inside=inside)))
+        return self._known[part][1]
+
+    def _walk(self, value: Any, key: str, *, inside: bool) -> set[str]:
+        found: set[str] = set()
+        if isinstance(value, (list, tuple)):
+            for item in value:
+                found.update(self._found(item, key, inside=inside))
+        else:
+            for name, item in value.items():
+                named = str(name)
+                found.update(self._found(item, named, inside=_is_inside(named, inside=inside)))
+        return found
 
 
+@lru_cache(maxsize=65536)
 def _is_inside(key: str, *, inside: bool) -> bool:
     return (inside and not _NOT_SECRET_KEY.search(f"_{key}")) or is_secret_key(key)
 

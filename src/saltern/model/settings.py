@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,11 +42,28 @@ class BackupSettings:
     folder: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class KubernetesSettings:
+    """What all objects of a cloud on Kubernetes have in common."""
+
+    context: str = ""
+    """Of the kubeconfig; "": its current one."""
+    namespace: str = ""
+    """"": the cloud's name."""
+    storage_class: str = ""
+    shared_storage_class: str = ""
+    storage: str = "10Gi"
+    pull_secrets: tuple[str, ...] = ()
+    ingress_class: str = ""
+
+
 @dataclass(frozen=True)
 class Settings:
     """The content of ``saltern.yml``; see ``docs/reference/settings.md``."""
 
     cloud: str
+    target: str = "compose"
+    """Where it runs: ``compose`` or ``kubernetes``."""
     engine: str = ""
     registry: str = ""
     source: str = ""
@@ -56,6 +74,7 @@ class Settings:
     inventory: Mapping[str, Given] = field(default_factory=dict)
     """What wins over ``reclass-config.yml``."""
     backup: BackupSettings = field(default_factory=BackupSettings)
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +84,18 @@ class Publish:
     port: int
     address: str
     name: str = ""
+    host: str = ""
+    """DNS name of its Ingress on Kubernetes."""
+
+
+@dataclass(frozen=True, slots=True)
+class KubernetesNode:
+    """What only Kubernetes needs to know of a node."""
+
+    every_machine: bool = False
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    storage: Mapping[str, str] = field(default_factory=dict)
+    """Name of a volume → size of its claim."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +109,16 @@ class NodeSettings:
     grains: Mapping[str, Any] = field(default_factory=dict)
     memory: str = ""
     replicas: int = 1
+    kubernetes: KubernetesNode = field(default_factory=KubernetesNode)
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return 0 < int(port) < 65536
 
 
 def find_model(start: Path) -> Path | None:
@@ -118,7 +159,10 @@ def load_settings(root: Path) -> Settings:
     own = {name: value for name, value in raw.items() if name != "check"}
     kept = raw.get("backup") or {}
     backup = BackupSettings(**{**kept, "recipients": tuple(kept.get("recipients") or ())})
-    read = {"formulas": formulas, "bases": bases, "allowed": allowed, "inventory": location, "backup": backup}
+    cluster = raw.get("kubernetes") or {}
+    kubernetes = KubernetesSettings(**{**cluster, "pull_secrets": tuple(cluster.get("pull_secrets") or ())})
+    read: dict[str, Any] = {"formulas": formulas, "bases": bases, "allowed": allowed, "inventory": location}
+    read |= {"backup": backup, "kubernetes": kubernetes}
     return Settings(**{"cloud": default, **own, **read})
 
 
@@ -154,11 +198,26 @@ def read_node_settings(
         brief = f"{what}: base {raw['base']!r} does not exist"
         return NodeSettings(), (Problem(brief, locate(("base",)), resolution=f"known: {known}"),)
     publish = tuple(Publish(**item) for item in raw.get("publish") or ())
-    if publish and raw.get("replicas", 1) > 1:
+    if wrong := [index for index, item in enumerate(publish) if not _is_address(item.address)]:
+        problem = Problem(
+            f"{what}: publish: {publish[wrong[0]].address} is no address of a machine",
+            locate(("publish", wrong[0], "address")),
+            resolution="write an IPv4 address and a port from 1 to 65535, e.g. 127.0.0.1:8080",
+        )
+        return NodeSettings(), (problem,)
+    if publish and raw.get("replicas", 1) > 1 and raw.get("target") != "kubernetes":
         problem = Problem(
             f"{what}: {raw['replicas']} replicas cannot all be published at {publish[0].address}",
             (*locate(("publish",)), *locate(("replicas",))),
             resolution="publish the balancer in front of them instead, or remove `replicas`",
         )
         return NodeSettings(), (problem,)
-    return NodeSettings(**{**raw, "publish": publish}), ()
+    kubernetes = KubernetesNode(**(raw.get("kubernetes") or {}))
+    if kubernetes.every_machine and raw.get("replicas", 1) > 1:
+        problem = Problem(
+            f"{what}: a node with a pod on every machine has no replicas of its own",
+            (*locate(("kubernetes", "every_machine")), *locate(("replicas",))),
+            resolution="remove one of `replicas` and `kubernetes: {every_machine: true}`",
+        )
+        return NodeSettings(), (problem,)
+    return NodeSettings(**{**raw, "publish": publish, "kubernetes": kubernetes}), ()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from saltern.base.errors import PhaseError, Place, Problem
 from saltern.base.store import canonical, in_json
 from saltern.formulas.lowstate import Chunk, LowState, Requisite
-from saltern.phases.table import COMMANDS, INIT_COMMANDS, INIT_MODULES, ORDER, RULES, RUNNING, Phase
+from saltern.phases.table import COMMANDS, FILES, INIT_COMMANDS, INIT_MODULES, ORDER, RULES, RUNNING, Phase, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,13 @@ def _default(chunk: Chunk, volumes: tuple[str, ...]) -> Assignment:
         return Assignment(chunk, Phase.PROCESS, "talks to an init system, and containers have none", pinned=True)
     if chunk.state == "cmd" and (found := _default_command(chunk, volumes)):
         return found
-    rule = next(r for r in RULES if fnmatch.fnmatchcase(chunk.function, r.pattern))
+    rule = _rule(chunk.function)
     return Assignment(chunk, rule.phase, rule.reason, pinned=rule.pinned)
+
+
+@lru_cache(maxsize=4096)
+def _rule(function: str) -> Rule:
+    return next(rule for rule in RULES if fnmatch.fnmatchcase(function, rule.pattern))
 
 
 def _talks_to_init(chunk: Chunk) -> bool:
@@ -209,7 +215,7 @@ def _settle(first: Assignment, second: Assignment, *, pull: bool) -> Assignment 
 
 def _is_file(chunk: Chunk) -> bool:
     """A file's content depends on the model alone: after which live act it is written makes no difference to it."""
-    return chunk.state in ("file", "ini", "test")
+    return any(fnmatch.fnmatchcase(chunk.function, pattern) for pattern in FILES)
 
 
 def _conflict(first: Assignment, second: Assignment, edge: _Edge) -> Problem:
@@ -234,24 +240,38 @@ def _keep_secrets_out(
 ) -> Iterator[Problem]:
     if not secrets:
         return
-    needed = {e.first.index for e in edges if assigned[e.second.index].phase is Phase.BUILD}
+    wanted_by: dict[int, list[int]] = {}
+    for edge in edges:
+        if assigned[edge.second.index].phase is Phase.BUILD:
+            wanted_by.setdefault(edge.first.index, []).append(edge.second.index)
     written = [in_json(secret) for secret in secrets]
-    for index, item in assigned.items():
-        if item.phase is not Phase.BUILD:
-            continue
+    for index in [i for i, item in assigned.items() if item.phase is Phase.BUILD]:
+        item = assigned[index]
         text = canonical(item.chunk.raw)
         if not any(secret in text for secret in written):
             continue
-        if item.pinned or index in needed:
+        followers = _closure([index], wanted_by)
+        fixed = [i for i in sorted(followers) if assigned[i].phase is Phase.BUILD and _must_be_built(assigned[i])]
+        if item.pinned or fixed:
+            needs = f"; {_name(assigned[fixed[0]].chunk)}, which must be built, requires it" if fixed else ""
             yield Problem(
                 f"{_name(item.chunk)} is part of the image and holds a secret of the model",
                 places=(Place(item.chunk.place),),
-                details=item.reason,
+                details=f"{item.reason}{needs}",
                 resolution="take the secret out of the state, or give it another phase in meta/container.yml",
             )
-        else:
-            reason = "holds a secret, and no secret may be in an image"
-            assigned[index] = replace(item, phase=Phase.CONFIG, reason=reason)
+            continue
+        reason = "holds a secret, and no secret may be in an image"
+        assigned[index] = replace(item, phase=Phase.CONFIG, reason=reason)
+        for follower in followers:
+            if assigned[follower].phase is Phase.BUILD:
+                reason = f"requires {_name(item.chunk)}, which holds a secret"
+                assigned[follower] = replace(assigned[follower], phase=Phase.CONFIG, reason=reason)
+
+
+def _must_be_built(assignment: Assignment) -> bool:
+    """Whether a chunk of the build can be nowhere else; files and accounts can as well be configuration."""
+    return assignment.pinned or not (_is_file(assignment.chunk) or assignment.chunk.state in ("user", "group"))
 
 
 def _place_bootstrap(assigned: Mapping[int, Assignment], edges: Iterable[_Edge]) -> Iterator[Assignment]:

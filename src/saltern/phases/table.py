@@ -76,7 +76,10 @@ RULES = (
     Rule("x509.*", Phase.CONFIG, "keys and certificates are rendered per revision"),
     Rule("apache_*.*", Phase.CONFIG, "settings are rendered per revision"),
     Rule("openstack_config.*", Phase.CONFIG, "settings are rendered per revision"),
+    Rule("rabbitmq_plugin.*", Phase.CONFIG, "the list of plugins is a file that the service reads when it starts"),
+    Rule("*_policy.rule_*", Phase.CONFIG, "rules of a policy file are settings, rendered per revision"),
     Rule("test.*", Phase.CONFIG, "does nothing; shown with the configuration"),
+    Rule("stateconf.*", Phase.CONFIG, "does nothing; shown with the configuration"),
     Rule("cmd.*", Phase.BOOTSTRAP, "a command may act on a live service"),
     Rule("module.*", Phase.BOOTSTRAP, "a module call may act on a live service"),
     *(
@@ -107,6 +110,12 @@ COMMANDS = {
     ),
 }
 """Programs of ``cmd.*`` that act on files alone, by phase; a requisite can still move such a chunk."""
+
+FILES = (
+    *("file.*", "ini.*", "augeas.*", "environ.*", "ssh_auth.*", "ssh_known_hosts.*", "cron.*", "htpasswd.*", "x509.*"),
+    *("apache_*.*", "openstack_config.*", "rabbitmq_plugin.*", "*_policy.rule_*", "test.*", "stateconf.*"),
+)
+"""State functions that write files alone: what a job of theirs would write is gone with the job's container."""
 
 RUNNING = ("service.running", "supervisord.running")
 """State functions that keep something running."""

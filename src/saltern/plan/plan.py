@@ -21,6 +21,8 @@ class Effect(StrEnum):
     """Its replicas are replaced one at a time; it serves all the time."""
     RESTARTED = "restarted"
     """It has one replica, and serves nobody while that is replaced."""
+    RELOADED = "reloaded"
+    """Its processes take over changed configuration; they serve all the time."""
     STARTED = "started"
     FEWER = "fewer"
     """Some of its containers go, the others stay."""
@@ -141,10 +143,13 @@ def _effect(steps: Sequence[Step], *, is_known: bool, is_wanted: bool) -> Effect
         return Effect.REMOVED
     if any(step.down for step in steps):
         return Effect.RESTARTED
-    if Act.ROLL in acts:
-        return Effect.ROLLED
-    if Act.START in acts:
-        return Effect.STARTED if is_known else Effect.NEW
+    by_act = {
+        Act.ROLL: Effect.ROLLED,
+        Act.START: Effect.STARTED if is_known else Effect.NEW,
+        Act.RELOAD: Effect.RELOADED,
+    }
+    if found := [effect for act, effect in by_act.items() if act in acts]:
+        return found[0]
     if any(step.act is Act.REMOVE and step.undo is not Undo.NOTHING for step in steps):
         return Effect.FEWER
     return Effect.JOBS if acts & {Act.JOB, Act.COMMAND, Act.BACKUP} else Effect.UNTOUCHED
@@ -155,6 +160,6 @@ def _reasons(name: str, steps: Sequence[Step], changes: Changes) -> tuple[str, .
     reasons = [f"image {image.name}" for image in changes.images if name in image.workloads]
     files = [file.path for file in changes.files if file.workload == name]
     reasons += [", ".join(files[:3]) + (f" and {len(files) - 3} more files" if len(files) > 3 else "")] if files else []
-    if reasons and any(step.act in (Act.START, Act.ROLL) for step in steps):
+    if reasons and any(step.act in (Act.START, Act.ROLL, Act.RELOAD) for step in steps):
         return tuple(reasons)
     return tuple(dict.fromkeys(step.reason for step in steps if step.act is not Act.VERIFY))

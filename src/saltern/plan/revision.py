@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from saltern.base.store import canonical, digest
@@ -36,9 +38,11 @@ class WorkloadRecord:
     """The folder of its rendered files below ``config/<name>`` in the cloud's state."""
     files: Mapping[str, FileRecord] = field(default_factory=dict)
     services: Mapping[str, str] = field(default_factory=dict)
-    """Service → hash of everything that defines its container."""
+    """Service → hash of everything that defines its container, and of what its process can take over."""
     jobs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Service of a job → what it does, a line per chunk."""
+    volumes: tuple[str, ...] = ()
+    """The names in the engine of the volumes with its data."""
     data_plane: bool = False
     """Whether guests' traffic goes through it."""
 
@@ -47,12 +51,22 @@ class WorkloadRecord:
         """The image's name, without registry, cloud and tag."""
         return self.image.rpartition("/")[2].partition(":")[0]
 
+    def as_json(self) -> dict[str, Any]:
+        """JSON types; :meth:`of` reads them. What it holds is shared: ``asdict`` copies each of its packages."""
+        return {**vars(self), "files": {path: asdict(file) for path, file in self.files.items()}}
+
+    @property
+    def generation(self) -> int:
+        """Which of its fresh instances it is; a service's name tells: ``rabbitmq-g2``."""
+        found = (re.match(rf"{re.escape(self.name)}-g([0-9]+)(?:-|$)", service) for service in self.services)
+        return max((int(match[1]) for match in found if match), default=1)
+
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> WorkloadRecord:
         """From JSON types."""
         files = {path: FileRecord(**about) for path, about in raw["files"].items()}
         jobs = {name: tuple(lines) for name, lines in raw["jobs"].items()}
-        return cls(**{**raw, "files": files, "jobs": jobs})
+        return cls(**{**raw, "files": files, "jobs": jobs, "volumes": tuple(raw.get("volumes", ()))})
 
 
 @dataclass(frozen=True)
@@ -67,19 +81,29 @@ class Revision:
     snapshot: str = ""
     """Hash of the archive of the model and its formulas; "" where none could be made."""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Equal content, equal id. The commit is no part of it: another commit can give the same cloud."""
-        content = {"workloads": {name: asdict(one) for name, one in self.workloads.items()}, "from": self.snapshot}
+        content = {"workloads": {name: one.as_json() for name, one in self.workloads.items()}, "from": self.snapshot}
         return digest(canonical(content))[:ID_LENGTH]
+
+    @cached_property
+    def _by_service(self) -> dict[tuple[str, str], WorkloadRecord]:
+        found: dict[tuple[str, str], WorkloadRecord] = {}
+        for one in self.workloads.values():
+            for service in one.services.items():
+                found.setdefault(service, one)
+        return found
 
     def record_of(self, service: str, hashed: str) -> WorkloadRecord | None:
         """The workload whose service has this hash, i.e. what a running container was made from."""
-        return next((one for one in self.workloads.values() if one.services.get(service) == hashed), None)
+        return self._by_service.get((service, hashed))
 
     def as_json(self) -> dict[str, Any]:
         """JSON types; :meth:`of` reads them."""
-        return {"id": self.id, **asdict(self)}
+        workloads = {name: one.as_json() for name, one in self.workloads.items()}
+        about = {"formulas": dict(self.formulas), "commit": self.commit, "snapshot": self.snapshot}
+        return {"id": self.id, "workloads": workloads, **about}
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Revision:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from saltern.images.engine import Container
@@ -17,6 +18,7 @@ from saltern.targets.compose import (
     LABEL_WORKLOAD,
     container_name,
 )
+from saltern.targets.live import Live, live_of
 from saltern.targets.workload import Cloud, Workload
 
 
@@ -27,6 +29,8 @@ class Act(StrEnum):
     START = "start"
     ROLL = "roll"
     """One replica is drained, replaced and taken back while the others serve."""
+    RELOAD = "reload"
+    """The running process takes over changed configuration; its container stays."""
     WAIT = "wait"
     """The container is as it should be; only its readiness is awaited."""
     REMOVE = "remove"
@@ -67,6 +71,11 @@ class Step:
     """Of a command: ``component:stage:name``."""
     down: bool = False
     """The workload serves nobody until the step is done: it has no other replica."""
+
+    @property
+    def touches(self) -> bool:
+        """Whether a process that runs goes on otherwise than before, or makes place for another one."""
+        return self.replaces or self.act is Act.RELOAD
 
     @property
     def key(self) -> str:
@@ -111,12 +120,43 @@ class Steps:
         return (*self.removals, *(s for s in flat if s.act is not Act.WAIT), *self.leftovers)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The configuration that a running process took over, by its content's name; see :mod:`saltern.targets.live`."""
+
+    content: str
+    begun: str = ""
+    """Another one that it began to take over; nothing says how that ended."""
+
+
 @dataclass(frozen=True)
 class Running:
     """What is there: all containers of the cloud, and the container names of the jobs that are done."""
 
     containers: tuple[Container, ...]
     done: frozenset[str]
+    again: Mapping[str, str] = field(default_factory=dict)
+    """Container names of jobs that were done and count no more → why."""
+    volumes: frozenset[str] = frozenset()
+    """The names of the cloud's volumes."""
+    taken: Mapping[str, Taken] = field(default_factory=dict)
+    """By container, of those whose process takes over changed configuration, as far as it is known."""
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Container]:
+        """The containers by their names."""
+        return {c.name: c for c in self.containers}
+
+    def of(self, workload: str) -> Sequence[Container]:
+        """The containers of a workload."""
+        return self._by_workload.get(workload, ())
+
+    @cached_property
+    def _by_workload(self) -> Mapping[str, list[Container]]:
+        found: dict[str, list[Container]] = {}
+        for container in self.containers:
+            found.setdefault(container.labels.get(LABEL_WORKLOAD, ""), []).append(container)
+        return found
 
 
 @dataclass(frozen=True)
@@ -142,14 +182,16 @@ class Wants:
     last: tuple[Step, ...] = ()
     """When everything else is done and checked, one after the other; their workloads are checked once more."""
     around: Mapping[str, Around] = field(default_factory=dict)
+    owed: Collection[str] = ()
+    """Workloads whose checks are still to be made: a rollout changed them and did not come that far."""
 
 
 def plan_up(cloud: Cloud, rendered: Mapping[str, Any], running: Running, wants: Wants = Wants()) -> Steps:
     """The steps from what runs to the Compose project ``rendered``."""
     services = rendered["services"]
     wanted = {service["container_name"] for service in services.values()}
-    older = {c.name for w in cloud.workloads for c in _older(w, running.containers)}
-    gone = [c for c in running.containers if c.name not in wanted and c.name not in older]
+    others = {c.name for w in cloud.workloads for c in _others(w, running.of(w.name))}
+    gone = [c for c in running.containers if c.name not in wanted and c.name not in others]
     chains = {w.name: _chain(cloud.name, w, services, running, wants) for w in cloud.workloads}
     waves = [part for wave in cloud.ordered() for part in _parted([chains[w.name] for w in wave])]
     gates = _last_checks(cloud, chains, wants)
@@ -169,14 +211,13 @@ def plan_up(cloud: Cloud, rendered: Mapping[str, Any], running: Running, wants: 
     )
 
 
-def _older(workload: Workload, there: Collection[Container]) -> list[Container]:
-    """The workload's containers of older generations: they serve until the new one does."""
-    return [
-        c
-        for c in there
-        if c.labels.get(LABEL_WORKLOAD) == workload.name
-        and int(c.labels.get(LABEL_GENERATION, "1")) < workload.generation
-    ]
+def _others(workload: Workload, there: Collection[Container]) -> list[Container]:
+    """Of the workload's containers, those of other generations: they serve until the one that counts does."""
+    return [c for c in there if _number(c) != workload.generation]
+
+
+def _number(container: Container) -> int:
+    return int(container.labels.get(LABEL_GENERATION, "1"))
 
 
 def _removal(container: Container, reason: str = "the model has it no more") -> Step:
@@ -203,10 +244,10 @@ def _is_in_the_way(
 
 def _parted(chains: Sequence[tuple[Step, ...]]) -> Iterator[tuple[tuple[Step, ...], ...]]:
     """A wave, where chains that replace what runs come one after the other: a failure stops before the next."""
-    together = tuple(chain for chain in chains if chain and not any(step.replaces for step in chain))
+    together = tuple(chain for chain in chains if chain and not any(step.touches for step in chain))
     if together:
         yield together
-    yield from ((chain,) for chain in chains if chain and chain not in together)
+    yield from ((chain,) for chain in chains if any(step.touches for step in chain))
 
 
 def _chain(
@@ -218,9 +259,12 @@ def _chain(
         own = [step for step in own if step.act is not Act.JOB]
     if around.irreversible:
         own = [replace(step, undo=Undo.RESTORE) if step.replaces else step for step in own]
-    older = [_removal(c, "a fresh instance took its place") for c in _older(workload, running.containers)]
-    chain = [*around.before, *own, *older, *around.after]
-    if workload.name in wants.verified and any(step.replaces or step.stage for step in chain):
+    others = [
+        _removal(c, f"{'a fresh' if _number(c) < workload.generation else 'an earlier'} instance took its place")
+        for c in _others(workload, running.of(workload.name))
+    ]
+    chain = [*around.before, *own, *others, *around.after]
+    if workload.name in wants.verified and (others or any(s.touches or s.stage for s in chain)):
         chain.append(_check(workload.name, "it changed"))
     return tuple(chain)
 
@@ -234,13 +278,20 @@ def _last_checks(cloud: Cloud, chains: Mapping[str, Sequence[Step]], wants: Want
     changed = {name for name, chain in chains.items() if any(s.act is not Act.WAIT for s in chain)}
     checked = {name for name, chain in chains.items() if any(s.act is Act.VERIFY for s in chain)}
     touched = _reached(cloud, changed)
+    wanted = {name for name in touched if name not in checked or name not in changed} | ({*wants.owed} - checked)
     steps = [
-        _check(w.name, "it is new" if w.name in changed else "what it needs changed")
+        _check(w.name, _why_checked(w.name, changed, touched))
         for wave in cloud.ordered()
         for w in wave
-        if w.name in touched and w.name in wants.verified and (w.name not in checked or w.name in touched - changed)
+        if w.name in wanted and w.name in wants.verified
     ]
     return (tuple(steps),) if steps else ()
+
+
+def _why_checked(name: str, changed: Collection[str], touched: Collection[str]) -> str:
+    if name in changed:
+        return "it is new"
+    return "what it needs changed" if name in touched else "an earlier rollout did not come that far"
 
 
 def _reached(cloud: Cloud, changed: Collection[str]) -> set[str]:
@@ -251,32 +302,34 @@ def _reached(cloud: Cloud, changed: Collection[str]) -> set[str]:
 
 
 def _own_steps(cloud: str, workload: Workload, services: Mapping[str, Any], running: Running) -> list[Step]:
-    known = {c.name: c for c in running.containers}
+    known = running.by_name
     steps: list[Step] = []
     for when in ("before", "process", "after"):
         if when == "process":
-            steps += _process_steps(cloud, workload, services, known)
+            steps += _process_steps(cloud, workload, services, running)
         else:
             names = [workload.job_name(job) for job in workload.jobs if job.when == when]
             todo = [name for name in names if container_name(cloud, name) not in running.done]
             for name in todo:
-                step = Step(Act.JOB, workload.name, name, container_name(cloud, name), "what it does is new or changed")
+                container = container_name(cloud, name)
+                reason = running.again.get(container, "what it does is new or changed")
+                step = Step(Act.JOB, workload.name, name, container, reason)
                 steps.append(_job_step(replace(step, undo=Undo.STAYS), known.get(step.container)))
     return steps
 
 
-def _process_steps(
-    cloud: str, workload: Workload, services: Mapping[str, Any], known: Mapping[str, Container]
-) -> list[Step]:
+def _process_steps(cloud: str, workload: Workload, services: Mapping[str, Any], running: Running) -> list[Step]:
     """Replicas that do not serve come first: the ones that do go on until those are back."""
+    known = running.by_name
     steps = []
     for one in workload.instances():
         step = Step(Act.START, workload.name, one.service, container_name(cloud, one.service), "")
-        steps.append(_process_step(step, services[one.service], known.get(step.container)))
+        step = _process_step(step, services[one.service], known.get(step.container))
+        steps.append(_reload_step(step, live_of(workload, one), running.taken.get(step.container)))
     serving = [s for s in steps if (c := known.get(s.container)) is not None and c.state == "running"]
     if workload.replicas > 1:
         steps = [replace(s, act=Act.ROLL) if s.act is Act.START and s in serving else s for s in steps]
-        return sorted(steps, key=lambda step: step.act is Act.ROLL)
+        return sorted(steps, key=lambda step: step.act in (Act.ROLL, Act.RELOAD))
     return [replace(s, down=s.replaces and s in serving) for s in steps]
 
 
@@ -288,6 +341,19 @@ def _process_step(step: Step, service: Mapping[str, Any], current: Container | N
     if current.state != "running":
         return replace(step, reason=f"is {current.state}", replaces=True)
     return replace(step, act=Act.WAIT, reason="is as it should be", undo=Undo.NOTHING)
+
+
+def _reload_step(step: Step, live: Live | None, taken: Taken | None) -> Step:
+    """The container is as it should be; its process may still run with another configuration."""
+    if step.act is not Act.WAIT or live is None or taken == Taken(live.content):
+        return step
+    if taken is None:
+        reason = "nothing says with which configuration it runs"
+    elif taken.begun:
+        reason = "it began to take over another configuration, and nothing says how that ended"
+    else:
+        reason = "configuration changed, taken over without a restart"
+    return replace(step, act=Act.RELOAD, reason=reason, undo=Undo.YES)
 
 
 def _job_step(step: Step, current: Container | None) -> Step:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from saltern.base.errors import PlanError, Problem, RolloutError, SalternError
@@ -14,9 +13,11 @@ from saltern.plan.revision import Revision
 from saltern.plan.steps import Act, Step
 from saltern.project import recording, snapshot
 from saltern.project.context import Project
+from saltern.project.generations import jobs_of_others
 from saltern.project.planning import Asked, Planned, plan_locked
 from saltern.project.probing import endpoints_of
 from saltern.project.proving import Proof
+from saltern.project.rendering import Rendered
 from saltern.project.restoring import refuse_half_restored
 from saltern.project.running import Line, status_of
 from saltern.project.secrets import hidden, without_values
@@ -26,6 +27,9 @@ from saltern.project.world import forget_old, is_free, job_containers, journal_o
 from saltern.rollout.availability import Availability, Prober, Watched
 from saltern.rollout.composer import find_composer
 from saltern.rollout.execute import Executor, Unwatched, taken_ports
+from saltern.rollout.kubernetes.launch import ClusterLauncher
+from saltern.rollout.kubernetes.prune import prune
+from saltern.rollout.launch import ComposeLauncher, Launcher
 from saltern.rollout.rollouts import Outcome, Record, told
 
 
@@ -58,21 +62,21 @@ def apply(project: Project, terms: Terms = Terms()) -> Applied:
     Raises RolloutError when a step or gate failed; then, with ``auto_rollback``, the cloud is back where it was.
     """
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         return _apply_locked(project, terms)
 
 
 def apply_revision(project: Project, revision: Revision, terms: Terms) -> Applied:
     """As :func:`apply`, but bring back a revision that was kept."""
     with project.locked(), snapshot.opened(project, revision.snapshot) as past:
-        project.engine.sweep()
+        project.sweep()
         return _apply_locked(past, terms)
 
 
 def plan_revision(project: Project, revision: Revision, asked: Asked) -> Plan:
     """The plan from what runs to a revision that was kept."""
     with project.locked(), snapshot.opened(project, revision.snapshot) as past:
-        project.engine.sweep()
+        project.sweep()
         return plan_locked(past, asked).plan
 
 
@@ -120,13 +124,17 @@ class _Rollout:
         self._proofs: list[Proof] = []
 
     def run(self) -> tuple[tuple[Proof, ...], tuple[Availability, ...], int]:
-        """Carry it out; raises RolloutError. Without changes only readiness is awaited, and nothing is recorded."""
+        """Carry it out; raises RolloutError. Without changes only readiness is awaited.
+
+        Nothing is recorded then, unless the newest rollout did not end well: this one tells that the cloud is whole.
+        """
         project, planned = self._project, self._planned
         steps, rendered = planned.plan.steps, planned.rendered
         secrets = rendered.revealer.values
         with told(project.state):
             self._write_down()
-        if planned.plan.is_empty:
+        newest = next(iter(recording.rollouts(project)), None)
+        if planned.plan.is_empty and (newest is None or newest.outcome is Outcome.DONE):
             with hidden(secrets):
                 self._executor(Unwatched()).run(steps)
             return (), (), 0
@@ -140,7 +148,7 @@ class _Rollout:
         prober = Prober(watched, log=record.folder / "failures.jsonl")
         try:
             with hidden(secrets), prober:
-                self._executor(_Witness(planned, record, prober)).run(steps)
+                self._executor(_Witness(planned, record, prober, self._keep)).run(steps)
             outcome = Outcome.DONE
         except SalternError:
             outcome = Outcome.FAILED
@@ -154,6 +162,8 @@ class _Rollout:
         journal.keep(job_containers(rendered))
         planned.upgrades.finish(planned.ledger)
         forget_old(project, rendered)
+        if rendered.units is not None:
+            prune(project.cluster, rendered.units.all)
         recording.forget(project)
         return tuple(self._proofs), found, record.number
 
@@ -163,22 +173,27 @@ class _Rollout:
         if project.lock is not None:  # of upgraded packages: from here on it is the model's
             write_lock(project.root, project.lock)
         recording.save(project, planned.revision)
+        planned.ledger.go_back(planned.back)
         planned.rendered.write()
-        journal_of(project).keep(planned.running.done)
+        journal, there = journal_of(project), planned.running.containers
+        journal.keep(planned.running.done | jobs_of_others(planned.rendered.cloud, there, journal.done))
 
     def _executor(self, witness: Unwatched) -> Executor:
         project, planned, rendered = self._project, self._planned, self._planned.rendered
         stages = Stages(project, rendered, planned.prover, planned.upgrades, planned.ledger)
         return Executor(
             rendered.cloud,
-            project.engine,
-            find_composer(project.engine, project.runner, rendered.file),
+            project.runtime,
+            launcher_of(project, rendered),
             journal_of(project),
             project.emit,
-            threading.Lock(),
             {Act.VERIFY: self._verify, Act.BACKUP: stages.backup, Act.COMMAND: stages.command},
             witness,
         )
+
+    def _keep(self) -> None:
+        if self._project.mirror is not None:
+            self._project.mirror.push()
 
     def _verify(self, step: Step) -> Problem | None:
         proofs, problems = self._planned.prover.prove(self._planned.rendered.cloud.workload(step.workload))
@@ -188,13 +203,23 @@ class _Rollout:
         return replace(problems[0], details="\n".join(f"{p.brief}\n{p.details}" for p in problems))
 
 
+def launcher_of(project: Project, rendered: Rendered) -> Launcher:
+    """What brings the cloud's containers into being."""
+    if rendered.units is not None:
+        return ClusterLauncher(rendered.cloud, project.cluster, rendered.units.objects)
+    composer = find_composer(project.engine, project.runner, rendered.file)
+    return ComposeLauncher(rendered.cloud, project.engine, composer)
+
+
 class _Witness(Unwatched):
     """Writes each act into the journal before it begins, and tells the prober what goes on."""
 
-    def __init__(self, planned: Planned, record: Record, prober: Prober) -> None:
+    def __init__(self, planned: Planned, record: Record, prober: Prober, keep: Callable[[], None]) -> None:
+        """``keep`` makes what was written last where the cloud runs, too."""
         self._planned = planned
         self._record = record
         self._prober = prober
+        self._keep = keep
         workloads = planned.rendered.cloud.workloads
         self._fresh = {w.name: w.generation for w in workloads if w.name in planned.upgrades.fresh}
 
@@ -204,6 +229,7 @@ class _Witness(Unwatched):
             with told(self._record.folder):
                 self._planned.ledger.begin({step.workload: self._fresh[step.workload]})
         self._record.write("act", step=step.key, reason=step.reason)
+        self._keep()
         self._prober.mark(step.key)
 
     def after(self, step: Step, problem: Problem | None, seconds: float) -> None:
@@ -215,6 +241,7 @@ class _Witness(Unwatched):
             secrets = self._planned.rendered.revealer.values
             text = without_values(f"{problem.brief}\n{problem.details}".strip(), secrets)
             self._record.write("failed", problem=text, **about)
+        self._keep()
 
 
 def _answered_before(project: Project, planned: Planned) -> set[str]:

@@ -1,7 +1,6 @@
 """Backups of the running cloud: taken from what runs, whatever the model says by now, and proven before they count.
 
-A rollout takes one before it changes a schema (:func:`backup_locked`) and looks for the last one
-(:func:`latest_verified`). Putting one back is :mod:`.restoring`.
+A rollout takes one before it changes a schema (:func:`backup_locked`). Putting one back is :mod:`.restoring`.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from saltern.base.errors import BackupError, Problem, SalternError, UsageError
 from saltern.formulas.backups import Item, read_items
-from saltern.images.engine import Container
+from saltern.images.engine import Container, Mount
 from saltern.ops.backup import catalogue
 from saltern.ops.backup.catalogue import Backup, Kept
 from saltern.ops.backup.instance import DataVolume, Instance, sorted_containers
@@ -32,6 +31,7 @@ FOLDER = "backups"
 WORK = ".backup-"
 """How the private folders of plain data begin."""
 TIME = "%Y-%m-%dT%H-%M-%SZ"
+TIME_LENGTH = len("2026-01-31T12-00-00Z")
 
 
 def backups_folder(project: Project) -> Path:
@@ -43,7 +43,7 @@ def backups_folder(project: Project) -> Path:
 def backup(project: Project, names: Sequence[str] = (), reason: str = "") -> Backup:
     """Take a backup of nodes (default: all that say how) under the cloud's lock; see :func:`backup_locked`."""
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         return backup_locked(project, names, reason)
 
 
@@ -63,10 +63,12 @@ def backup_locked(project: Project, names: Sequence[str] = (), reason: str = "")
         part = Path(tempfile.mkdtemp(prefix=catalogue.PART, dir=folder))
         work = work_folder(project)
     try:
-        kept = _take_all(Taker(project.engine, work, part, recipients, project.emit), _instances(project, chosen))
+        elsewhere = project.cluster if project.in_cluster else None
+        taker = Taker(project.engine, work, part, recipients, project.emit, elsewhere)
+        kept = _take_all(taker, _instances(project, chosen, work))
         source, revision = describe_revision(project)
         made = Backup(
-            name=_free_name(folder, started),
+            name=free_name(folder, started),
             folder=part,
             cloud=project.cloud,
             reason=reason,
@@ -101,14 +103,6 @@ def listed(project: Project, *, thorough: bool = False) -> tuple[tuple[Backup, t
 def unreadable(project: Project) -> tuple[Problem, ...]:
     """Folders that were backups, and have no manifest any more that can be read."""
     return catalogue.unreadable(backups_folder(project))
-
-
-def latest_verified(project: Project, node: str = "") -> Backup | None:
-    """The newest backup, of a node (its short name) if one is given, whose files are there; None when there is none."""
-    for one in backups(project):
-        if (not node or node in one.workloads) and not catalogue.damage(one, (node,) if node else (), thorough=False):
-            return one
-    return None
 
 
 def work_folder(project: Project) -> Path:
@@ -155,15 +149,15 @@ def _chosen(project: Project, names: Sequence[str]) -> list[tuple[Compiled, tupl
 
 
 def _instances(
-    project: Project, chosen: Sequence[tuple[Compiled, tuple[Item, ...]]]
+    project: Project, chosen: Sequence[tuple[Compiled, tuple[Item, ...]]], work: Path
 ) -> list[tuple[Instance, tuple[Item, ...]]]:
     """The nodes as they run now. Raises BackupError for those that have no containers, all at once."""
-    containers = project.engine.containers(f"{LABEL_CLOUD}={project.cloud}")
+    containers = project.runtime.containers(f"{LABEL_CLOUD}={project.cloud}")
     found, problems = [], []
     for one, items in chosen:
         own = sorted_containers(containers, one.member.name)
         if own:
-            found.append((_instance(project, one, own), items))
+            found.append((_instance(project, one, own, work), items))
         else:
             problems.append(
                 Problem(
@@ -177,7 +171,7 @@ def _instances(
     return found
 
 
-def _instance(project: Project, one: Compiled, own: tuple[Container, ...]) -> Instance:
+def _instance(project: Project, one: Compiled, own: tuple[Container, ...], work: Path) -> Instance:
     """A node with the image and configuration that it runs with, which need not be the model's any more."""
     member, container = one.member, own[0]
     named = {v.path: v.name for v in one.metadata.volumes if v.kind == "data"}
@@ -187,9 +181,22 @@ def _instance(project: Project, one: Compiled, own: tuple[Container, ...]) -> In
         member.node.name,
         container.image,
         tuple(DataVolume(named[m.target], m.source, m.target) for m in container.mounts if m.target in named),
-        tuple(m for m in container.mounts if m.read_only and m.source.startswith("/")),
+        _configuration(project, container, work),
         own,
     )
+
+
+def _configuration(project: Project, container: Container, work: Path) -> tuple[Mount, ...]:
+    """The files that a container has of its configuration, as files of this machine."""
+    if not project.in_cluster:
+        return tuple(m for m in container.mounts if m.read_only and m.source.startswith("/"))
+    mounts = []
+    for number, (path, content) in enumerate(sorted(project.cluster.files(container.name).items())):
+        file = work / f"{container.name}-{number}"
+        file.write_bytes(content)
+        file.chmod(0o644)  # another user reads it in a container; the folder is private
+        mounts.append(Mount(str(file), path))
+    return tuple(mounts)
 
 
 def _take_all(taker: Taker, chosen: Sequence[tuple[Instance, tuple[Item, ...]]]) -> tuple[Kept, ...]:
@@ -206,8 +213,20 @@ def _take_all(taker: Taker, chosen: Sequence[tuple[Instance, tuple[Item, ...]]])
     return tuple(kept)
 
 
-def _free_name(folder: Path, started: datetime) -> str:
-    """The time as a name; two backups of one second get two names."""
-    name = started.strftime(TIME)
-    taken = sum(1 for _ in folder.glob(f"{name}*"))
-    return f"{name}-{taken + 1}" if taken else name
+def free_name(folder: Path, started: datetime) -> str:
+    """The time as a name that comes after those of all backups which are there, as names are their order.
+
+    One that began in the second of the newest, or before it, as a clock may be set back, gets the second after it.
+    """
+    taken = [name for path in folder.iterdir() if (name := _time_of(path.name)) is not None]
+    if taken and started.replace(microsecond=0) <= max(taken):
+        started = max(taken) + timedelta(seconds=1)
+    return started.strftime(TIME)
+
+
+def _time_of(name: str) -> datetime | None:
+    """The time in the name of a backup; None for other names."""
+    try:
+        return datetime.strptime(name[:TIME_LENGTH], TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None

@@ -32,7 +32,7 @@ def build(project: Project, names: Sequence[str] = ()) -> tuple[Imaged, ...]:
     """Make the images of the named nodes (default: all) present in the engine."""
     members = [project.member(name) for name in names] or list(project.members)
     with project.locked(), Bases(project) as bases:
-        project.engine.sweep()
+        project.sweep()
         return build_compiled(project, bases, compile_members(project, members, bases))
 
 

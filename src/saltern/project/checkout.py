@@ -11,6 +11,8 @@ from pathlib import Path
 from saltern.base.errors import Problem, UsageError
 from saltern.base.process import Runner
 
+QUESTION_SECONDS = 60
+"""How long git may think about a question; what it writes may take as long as it takes."""
 GITLINK = "160000"
 """The mode of a submodule in a tree."""
 
@@ -23,8 +25,8 @@ class Git:
         self.runner = runner
 
     def ask(self, *words: str, env: dict[str, str] | None = None) -> str | None:
-        """What git answers; None when it refuses."""
-        done = self.runner.run(("git", "-C", str(self.folder), *words), env=env)
+        """What git answers; None when it refuses, or does not answer in time."""
+        done = self.runner.run(("git", "-C", str(self.folder), *words), env=env, timeout=QUESTION_SECONDS)
         return done.stdout if done.ok else None
 
     def tell(self, *words: str, env: dict[str, str] | None = None) -> str:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from saltern.base.errors import FormulaError, PhaseError, Problem, SalternError
 from saltern.base.events import Event, State
 from saltern.base.store import canonical, digest, in_json
+from saltern.base.threads import side_by_side
 from saltern.formulas.lowstate import LowState
-from saltern.formulas.metadata import KINDS, Metadata, read_metadata
+from saltern.formulas.metadata import KINDS, Metadata, read_metadata, schemas_key
 from saltern.formulas.worker import Context, Frozen, Worker
+from saltern.model.membership import application_entries
 from saltern.phases import Hints, Phase, Split, split
 from saltern.project.context import Member, Project
 from saltern.project.workers import Bases, BaseSite
 
 STAGE = "compile"
+MANY = 100
+"""For so many nodes it is worth to start one more worker: its start takes as long as compiling them."""
+MOST_WORKERS = 4
 
 
 @dataclass(frozen=True)
@@ -53,53 +60,114 @@ def try_members(
     project: Project, members: Sequence[Member], bases: Bases
 ) -> tuple[tuple[Compiled, ...], SalternError | None]:
     """Compile what can be compiled, and the error of all that cannot."""
-    done: list[Compiled] = []
-    problems: list[Problem] = []
-    kind: type[SalternError] = PhaseError
-    for member in members:
-        try:
-            done.append(_compile_one(project, bases, member))
-        except (FormulaError, PhaseError) as error:
-            problems += error.problems
-            kind = FormulaError if isinstance(error, FormulaError) else kind
-    return tuple(done), kind(problems) if problems else None
+    outcomes: dict[int, Compiled | SalternError] = {}
+    asked: dict[int, _Asked] = {}
+    for number, member in enumerate(members):
+        if missing := tuple(_unknown_applications(project, member)):
+            outcomes[number] = FormulaError(missing)
+        else:
+            asked[number] = _asked(project, bases, member)
+    for number, one in asked.items():
+        if one.known is not None:
+            outcomes[number] = _try(lambda one=one: _from_cache(one))  # type: ignore[misc]
+    fresh = [number for number, one in asked.items() if one.known is None]
+    outcomes |= zip(fresh, _compile_all(project, bases, [asked[number] for number in fresh]), strict=True)
+    ordered = [outcomes[number] for number in range(len(members))]
+    errors = [one for one in ordered if isinstance(one, SalternError)]
+    kind = FormulaError if any(isinstance(error, FormulaError) for error in errors) else PhaseError
+    problems = [problem for error in errors for problem in error.problems]
+    return tuple(one for one in ordered if isinstance(one, Compiled)), kind(problems) if problems else None
 
 
-def _compile_one(project: Project, bases: Bases, member: Member) -> Compiled:
-    begun = time.monotonic()
+@dataclass(frozen=True)
+class _Asked:
+    """A node that is to be compiled; ``known`` is what the cache has of it."""
+
+    member: Member
+    site: BaseSite
+    key: str
+    known: Mapping[str, Any] | None
+
+
+def _asked(project: Project, bases: Bases, member: Member) -> _Asked:
     site = bases.site(member.settings.base)
-    context = bases.context(member)
-    applications = member.node.applications
-    inputs = [site.identity, canonical(context.pillar), canonical(context.grains), canonical(applications)]
-    key = digest(*inputs, canonical(bases.fingerprints), canonical(KINDS))
-    known = project.store.get_json("compiled", key)
-    fresh = known is None
-    if fresh:
-        project.emit(Event(STAGE, member.name, State.STARTED, f"{len(applications)} applications"))
-    low = _low_state(member, known) if not fresh else bases.worker(site).compile(context, applications, KINDS)
+    grains, applications = canonical(member.settings.grains), canonical(member.node.applications)
+    inputs = [site.identity, member.pillar_text, grains, applications, bases.fingerprints_text]
+    key = digest(*inputs, canonical(KINDS), schemas_key())
+    return _Asked(member, site, key, project.store.get_json("compiled", key))
+
+
+def _try(act: Callable[[], Compiled]) -> Compiled | SalternError:
+    try:
+        return act()
+    except (FormulaError, PhaseError) as error:
+        return error
+
+
+def _compile_all(project: Project, bases: Bases, asked: Sequence[_Asked]) -> list[Compiled | SalternError]:
+    """Compile nodes by real Salt, many of them by several workers side by side."""
+    count = max(1, min(len(os.sched_getaffinity(0)), MOST_WORKERS, len(asked) // MANY))
+    if count == 1:
+        return [_try(lambda one=one: _compile(project, bases, one)) for one in asked]  # type: ignore[misc]
+
+    def work(one: _Asked, number: int) -> Compiled | SalternError:
+        return _try(lambda: _compile(project, bases, one, number))
+
+    return side_by_side(work, asked, count)
+
+
+def _from_cache(asked: _Asked) -> Compiled:
+    known: Mapping[str, Any] = asked.known or {}
+    low = LowState.of(asked.member.node.name, known["low"], known["metadata"], *known["warnings"])
+    metadata = read_metadata(asked.member.node.name, low.metadata, checked=True)
+    frozen = (Frozen(tuple(chunks), files) for chunks, files in known["frozen"])
+    return _compiled(asked, low, metadata, _split(asked.member, low, metadata), *frozen)
+
+
+def _compile(project: Project, bases: Bases, asked: _Asked, number: int = 0) -> Compiled:
+    begun = time.monotonic()
+    member, applications = asked.member, asked.member.node.applications
+    project.emit(Event(STAGE, member.name, State.STARTED, f"{len(applications)} applications"))
+    worker, context = bases.worker(asked.site, number), bases.context(member)
+    low = worker.compile(context, applications, KINDS)
     metadata = read_metadata(member.node.name, low.metadata)
-    found = split(low, Hints(metadata.phases, tuple(v.path for v in metadata.volumes), member.secrets))
-    frozen = _frozen(known) if not fresh else freeze(bases.worker(site), context, found)
-    if fresh:
-        chunks = [dict(chunk.raw) for chunk in low.chunks]
-        parts = [[list(f.chunks), dict(f.files)] for f in frozen]
-        entry = {"low": chunks, "metadata": low.metadata, "warnings": low.warnings, "frozen": parts}
-        project.store.put_json("compiled", key, entry)
-        text = f"{len(low.chunks)} states"
-        project.emit(Event(STAGE, member.name, State.DONE, text, time.monotonic() - begun))
+    found = _split(member, low, metadata)
+    frozen = freeze(worker, context, found)
+    chunks = [dict(chunk.raw) for chunk in low.chunks]
+    parts = [[list(f.chunks), dict(f.files)] for f in frozen]
+    entry = {"low": chunks, "metadata": low.metadata, "warnings": low.warnings, "frozen": parts}
+    project.store.put_json("compiled", asked.key, entry)
+    project.emit(Event(STAGE, member.name, State.DONE, f"{len(low.chunks)} states", time.monotonic() - begun))
+    return _compiled(asked, low, metadata, found, *frozen)
+
+
+def _split(member: Member, low: LowState, metadata: Metadata) -> Split:
+    return split(low, Hints(metadata.phases, tuple(v.path for v in metadata.volumes), member.secrets))
+
+
+def _compiled(asked: _Asked, low: LowState, metadata: Metadata, found: Split, *frozen: Frozen) -> Compiled:
     build, before, after = frozen
-    if problems := [*_secrets_in(member, build)]:
+    if problems := [*_secrets_in(asked.member, build)]:
         raise PhaseError(problems)
-    return Compiled(member, site, low, metadata, found, build, before, after, key)
+    return Compiled(asked.member, asked.site, low, metadata, found, build, before, after, asked.key)
 
 
-def _low_state(member: Member, known: Mapping[str, Any]) -> LowState:
-    return LowState.of(member.node.name, known["low"], known["metadata"], *known["warnings"])
-
-
-def _frozen(known: Mapping[str, Any]) -> tuple[Frozen, Frozen, Frozen]:
-    build, before, after = (Frozen(tuple(chunks), files) for chunks, files in known["frozen"])
-    return build, before, after
+def _unknown_applications(project: Project, member: Member) -> Iterator[Problem]:
+    """Applications that no formula has, with the places that ask for them."""
+    roots = [formula.root for formula in project.formulas]
+    for application in member.node.applications:
+        files = [f"{application.replace('.', '/')}{end}" for end in (".sls", "/init.sls")]
+        if not any((root / file).is_file() for root in roots for file in files):
+            entries = application_entries(member.node.flat)
+            close = difflib.get_close_matches(application, [formula.name for formula in project.formulas])
+            hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "Add its formula in saltern.yml."
+            yield Problem(
+                f"application {application!r}: there is no SLS of that name",
+                tuple(entry.mark.place for entry in entries if entry.name == application and not entry.removes),
+                details=f"No formula has {files[0]} or {files[1]}.",
+                resolution=hint,
+                node=member.node.name,
+            )
 
 
 def freeze(worker: Worker, context: Context, found: Split) -> tuple[Frozen, Frozen, Frozen]:

@@ -9,9 +9,9 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from saltern.base.errors import ConfigError, FormulaError, Problem
@@ -26,6 +26,7 @@ from saltern.project.compiling import Compiled
 from saltern.project.context import HIDDEN_LENGTH, Member, Project
 from saltern.project.revealing import Revealer
 from saltern.project.workers import OUT, Bases
+from saltern.targets.live import is_in
 from saltern.targets.workload import ConfigMount
 
 STAGE = "config"
@@ -56,17 +57,23 @@ class Configured:
 def configure(project: Project, bases: Bases, imaged: Imaged, revealer: Revealer) -> Configured:
     """Render a node's configuration, or take it from the cache. Raises ConfigError with every failed state."""
     one = imaged.compiled
-    key = revealer.digest_with_values(one.member, one.key, imaged.image.key)
+    key = revealer.digest_with_values(one.member, one.key, imaged.image.key, *_whole(one))
     folder = project.state / "config" / one.member.name
     content = project.store.get_json("configured", key)
     if isinstance(content, str) and (known := _known(folder, content)):
-        return _configured(project, imaged, known, content)
+        return _configured(project, imaged, known, content, revealer)
     begun = time.monotonic()
     project.emit(Event(STAGE, one.member.name, State.STARTED, "render configuration"))
     result, content = _render(bases, imaged, revealer, folder)
     project.store.put_json("configured", key, content)
     project.emit(Event(STAGE, one.member.name, State.DONE, f"{_count(result)} files", time.monotonic() - begun))
-    return _configured(project, imaged, result, content)
+    return _configured(project, imaged, result, content, revealer)
+
+
+def _whole(one: Compiled) -> tuple[str, ...]:
+    """The folders that a process of the node takes over as they are."""
+    hints = (one.metadata.processes.get(name) for name in service_names(one))
+    return tuple(sorted({folder for h in hints if h and h.enabled and h.reload for folder in h.reload.folders}))
 
 
 def _known(folder: Path, content: str) -> ApplyResult | None:
@@ -132,15 +139,31 @@ def shown_text(folder: Path, tree: str, path: str) -> str | None:
         return None
 
 
+def masked_files(folder: Path, tree: str) -> Mapping[str, str]:
+    """The files of a rendered tree that hold secrets, as they may be shown; ``folder`` as in :func:`shown_text`."""
+    masked: Mapping[str, str] = json.loads((folder / f"{tree}{ANSWER}").read_bytes())[MASKED]
+    return masked
+
+
 def _apply(bases: Bases, imaged: Imaged, one: Compiled, out: Path) -> ApplyResult:
     chunks = [chunk.raw for chunk in one.split.of(Phase.CONFIG)]
     with bases.image_worker(one.site, imaged.image.tag, Mount(str(out), OUT, read_only=False)) as worker:
         try:
-            result = worker.apply(bases.context(one.member), chunks, out=OUT, inspect=service_names(one))
+            context, whole = bases.context(one.member), _whole(one)
+            result = worker.apply(context, chunks, out=OUT, whole=whole, inspect=service_names(one))
         except FormulaError as error:
             raise ConfigError(error.problems) from error
     if not result.ok:
         raise ConfigError(result.problems(one.member.node.name))
+    if missing := [folder for folder in whole if not is_in(folder, result.folders)]:
+        raise ConfigError(
+            Problem(
+                f"{folder} is not there, or holds too much to be delivered whole",
+                resolution="name a folder of its own under `reload` in the formula's meta/container.yml",
+                node=one.member.node.name,
+            )
+            for folder in missing
+        )
     return result
 
 
@@ -161,10 +184,16 @@ def _count(result: ApplyResult) -> int:
     return sum(1 for f in result.files if f.type == "file")
 
 
-def _configured(project: Project, imaged: Imaged, result: ApplyResult, content: str) -> Configured:
+def _configured(project: Project, imaged: Imaged, result: ApplyResult, content: str, revealer: Revealer) -> Configured:
     one = imaged.compiled
     tree = project.state / "config" / one.member.name / content
-    mounts = tuple(ConfigMount(str(tree) + path, path) for path in mount_points(result))
+
+    def named(path: str) -> str:  # a folder holds files of the image too
+        entries = [asdict(f) for f in result.files if is_in(f.path, (path,))]
+        removed = [gone for gone in result.removed if is_in(gone, (path,))]
+        return revealer.digest(one.member, imaged.image.key, canonical(entries), canonical(removed))
+
+    mounts = tuple(ConfigMount(str(tree) + path, path, named(path)) for path in mount_points(result))
     return Configured(
         imaged,
         mounts,
@@ -180,8 +209,8 @@ def mount_points(result: ApplyResult) -> list[str]:
 
     Raises ConfigError for a link or a removal in a folder that is too large to be delivered whole.
     """
-    unseen = [f.path for f in result.files if f.type != "file" and not _inside(f.path, result.folders)]
-    unseen += [path for path in result.removed if not _inside(path, result.folders)]
+    unseen = [f.path for f in result.files if f.type != "file" and not is_in(f.path, result.folders)]
+    unseen += [path for path in result.removed if not is_in(path, result.folders)]
     if unseen:
         raise ConfigError(
             Problem(
@@ -190,9 +219,5 @@ def mount_points(result: ApplyResult) -> list[str]:
             )
             for path in unseen
         )
-    single = [f.path for f in result.files if f.type == "file" and not _inside(f.path, result.folders)]
+    single = [f.path for f in result.files if f.type == "file" and not is_in(f.path, result.folders)]
     return sorted([*result.folders, *single])
-
-
-def _inside(path: str, folders: Sequence[str]) -> bool:
-    return path in folders or any(str(parent) in folders for parent in PurePosixPath(path).parents)

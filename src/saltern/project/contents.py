@@ -61,7 +61,7 @@ def read_cloud(project: Project, names: Sequence[str] = ()) -> Cloud:
 
 
 def _processes(project: Project) -> list[Container]:
-    found = project.engine.containers(f"{LABEL_CLOUD}={project.cloud}")
+    found = project.runtime.containers(f"{LABEL_CLOUD}={project.cloud}")
     return [c for c in found if c.labels.get(LABEL_ROLE) == "process" and c.state == "running"]
 
 

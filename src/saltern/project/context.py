@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -12,27 +13,33 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any
 
-from saltern.base.errors import LockedError, ModelError, Place, Problem, UsageError
+from saltern.base.errors import LockedError, ModelError, Place, Problem, RolloutError, UsageError
 from saltern.base.events import Emit, silent
 from saltern.base.process import LocalRunner, Runner
-from saltern.base.store import Store
+from saltern.base.store import Store, canonical
 from saltern.formulas import sources
 from saltern.images.base import DEFAULT_BASES, BaseSpec
-from saltern.images.engine import Engine
+from saltern.images.engine import Engine, Runtime
 from saltern.images.engine.select import select_engine
 from saltern.images.packages import PackageLock, read_lock
 from saltern.model import Inventory, Node, open_inventory
 from saltern.model.inventory import refuse_problems
 from saltern.model.location import Location, read_location
-from saltern.model.secret_references import SecretReference, SecretUse, fill, uses_of
-from saltern.model.secrets import MIN_LENGTH, secret_values
+from saltern.model.secret_references import BEGIN, SecretReference, SecretUse, fill, uses_of
+from saltern.model.secrets import MIN_LENGTH, SecretFinder, secret_values
 from saltern.model.settings import NodeSettings, Settings, find_model, load_settings, read_node_settings
 from saltern.model.trees import open_storage
+from saltern.rollout.kubernetes.kubectl import Kubectl
+from saltern.rollout.kubernetes.lease import Lease
+from saltern.rollout.kubernetes.mirror import Mirror
+from saltern.rollout.kubernetes.runtime import ClusterRuntime
 from saltern.secrets.identity import Ask, default_identity, once, read_identities, refuse_to_ask
 from saltern.secrets.safe import Safe
 
 LOCK_SECONDS = 0.2
 """How long a lock that another process holds is waited for."""
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What writing fails with on a disk that is full or read-only."""
 HIDDEN_LENGTH = 4
 """Shorter values of secrets are not looked for in texts: half of each would be hidden."""
 
@@ -45,6 +52,8 @@ class Member:
     settings: NodeSettings
     values: Mapping[SecretReference, str] = field(default_factory=dict)
     """Of the secrets that it refers to, when a rollout needs them; else stand-ins take their places."""
+    finder: SecretFinder = field(default_factory=SecretFinder, compare=False, repr=False)
+    """The project's own, for parts of parameters that nodes share."""
 
     @property
     def name(self) -> str:
@@ -59,7 +68,7 @@ class Member:
     @cached_property
     def uses(self) -> tuple[SecretUse, ...]:
         """The references to secrets in its parameters."""
-        return tuple(uses_of(self.node))
+        return tuple(uses_of(self.node)) if self._may_refer else ()
 
     @cached_property
     def references(self) -> frozenset[SecretReference]:
@@ -68,13 +77,15 @@ class Member:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The node's parameters with the values of its secrets, or their stand-ins."""
-        filled: dict[str, Any] = fill(self.node.parameters, self._text_of)
-        return filled
+        """The parameters with the values of secrets, or their stand-ins. Nodes share parts: do not change them."""
+        given: dict[str, Any] = self.node.parameters
+        return fill(given, self._text_of) if self._may_refer else given
 
     @cached_property
     def secrets(self) -> frozenset[str]:
         """The texts that may be in no image and no output."""
+        if not self._may_refer:
+            return self.finder.values(self.parameters)
         own = (self._text_of(reference) for reference in self.references)
         return secret_values(self.parameters) | {text for text in own if len(text) >= MIN_LENGTH}
 
@@ -84,13 +95,26 @@ class Member:
     @property
     def pillar(self) -> dict[str, Any]:
         """What Salt's templates see, as from reclass's own ext_pillar."""
-        about = {
+        return {**self.parameters, "__reclass__": self._about}
+
+    @cached_property
+    def pillar_text(self) -> str:
+        """What decides its pillar, values of secrets apart, as text to be hashed."""
+        return canonical({**self.node.parameters, "__reclass__": self._about})
+
+    @property
+    def _may_refer(self) -> bool:
+        """Whether there can be a reference to a secret; mostly there is none, and nothing to be looked through."""
+        return BEGIN in self.pillar_text
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        return {
             "nodename": self.node.name,
             "applications": list(self.node.applications),
             "classes": list(self.node.classes),
             "environment": self.node.environment,
         }
-        return {**self.parameters, "__reclass__": about}
 
 
 @dataclass(frozen=True)
@@ -100,6 +124,8 @@ class Options:
     engine: str = ""
     worker: str = "container"
     """``container`` or ``local``."""
+    targets: tuple[str, ...] = ("compose",)
+    """Nodes with one of these targets become containers."""
     strict: bool = False
     """Warnings of the model are errors."""
     identity: Path = field(default_factory=lambda: default_identity(os.environ))
@@ -133,6 +159,21 @@ class Project:
         """The cloud's name."""
         return self.settings.cloud
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Nodes with one of these targets become containers; a cloud in a cluster has those that name none too."""
+        return ("compose", "kubernetes") if self.in_cluster else self.options.targets
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether the cloud runs on Kubernetes."""
+        return self.settings.target == "kubernetes"
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of a cloud on Kubernetes."""
+        return self.settings.kubernetes.namespace or self.cloud
+
     @cached_property
     def store(self) -> Store:
         """The cache."""
@@ -148,6 +189,32 @@ class Project:
         """The container engine."""
         name = self.options.engine or self.settings.engine
         return select_engine(self.runner, self.options.cache, name)
+
+    @cached_property
+    def kubectl(self) -> Kubectl:
+        """The way to the cluster."""
+        return Kubectl(self.runner, self.namespace, self.settings.kubernetes.context)
+
+    @cached_property
+    def cluster(self) -> ClusterRuntime:
+        """The cluster as the place where the cloud runs."""
+        return ClusterRuntime(self.kubectl, self.cloud)
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where the cloud runs; images are made by :attr:`engine`, wherever that is."""
+        return self.cluster if self.in_cluster else self.engine
+
+    @cached_property
+    def mirror(self) -> Mirror | None:
+        """The cloud's state in its cluster; None where this machine's is all there is."""
+        return Mirror(self.kubectl, self.cloud, self.state) if self.in_cluster else None
+
+    def sweep(self) -> None:
+        """Remove what killed salterns left, here and where the cloud runs. The caller holds the cloud's lock."""
+        self.engine.sweep()
+        if self.in_cluster:
+            self.cluster.sweep()
 
     @cached_property
     def formulas(self) -> tuple[sources.Formula, ...]:
@@ -190,13 +257,14 @@ class Project:
         """Which healthy nodes become containers, and what is wrong with their ``parameters.saltern``."""
         members: list[Member] = []
         problems: list[Problem] = []
+        finder = SecretFinder()
         for node in nodes:
             what = f"parameters:saltern of {node.name}"
             raw = node.parameters.get("saltern")
             settings, found = read_node_settings(raw, what, self.settings.bases, partial(setting_places, node))
             problems += (replace(problem, node=node.name) for problem in found)
-            if settings.target == "compose" and not found:
-                members.append(Member(node, settings))
+            if settings.target in self.targets and not found:
+                members.append(Member(node, settings, finder=finder))
         return tuple(members), tuple(problems)
 
     def member(self, name: str) -> Member:
@@ -239,11 +307,17 @@ class Project:
             return True
         return False
 
+    def _lock_file(self) -> IO[str]:
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return (self.state / "lock").open("a+")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Exclude other saltern processes from changing this cloud; raises LockedError when one is at work."""
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (self.state / "lock").open("a+") as file:
+        """Exclude other saltern processes from changing this cloud; raises LockedError when one is at work.
+
+        A disk that is full meanwhile is a RolloutError.
+        """
+        with _written(self.state), self._lock_file() as file:
             if not _taken(file):
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
@@ -256,7 +330,43 @@ class Project:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            with self._leased():
+                yield
+
+    @contextmanager
+    def _leased(self) -> Iterator[None]:
+        """Exclude other machines as well, and have the state that the cluster remembers."""
+        if self.mirror is None:
             yield
+            return
+        self.kubectl.version()  # answers at once where there is no cluster
+        if self.kubectl.find("namespace", self.namespace) is None:
+            self.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        lease = Lease(self.kubectl, "saltern")
+        with lease.held():
+            self.mirror.pull()
+            try:
+                yield
+            finally:
+                if not lease.lost.is_set():
+                    self.mirror.push()
+
+
+@contextmanager
+def _written(folder: Path) -> Iterator[None]:
+    """Explain that nothing can be written: no defect, but the disk of the state, the cache or the model."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise RolloutError(
+            Problem(
+                f"{error.filename or folder} cannot be written: {error.strerror}",
+                details="what was done before stands",
+                resolution="make room there, and run the same command again: it goes on from what is there",
+            )
+        ) from error
 
 
 def _taken(file: IO[str]) -> bool:
@@ -301,7 +411,25 @@ def clashes(members: Iterable[Member]) -> tuple[Problem, ...]:
                 )
             )
         seen[member.name] = member
-    return (*problems, *_taken_by_replicas(seen))
+    return (*problems, *_taken_by_replicas(seen), *_published_twice(seen.values()))
+
+
+def _published_twice(members: Iterable[Member]) -> Iterator[Problem]:
+    """Two nodes at one address of the machine; 0.0.0.0 is all of them."""
+    taken: dict[str, list[tuple[str, Member, int]]] = {}
+    for member in members:
+        for index, publish in enumerate(member.settings.publish):
+            host, _, port = publish.address.rpartition(":")
+            for other_host, other, other_index in taken.get(port, ()):
+                if host == other_host or "0.0.0.0" in (host, other_host):  # noqa: S104 - compared, not bound
+                    places = [(other, other_index), (member, index)]
+                    yield Problem(
+                        f"{other.node.name} and {member.node.name} are both published at port {port} of {host}",
+                        tuple(p for one, i in places for p in setting_places(one.node, ("publish", i, "address"))),
+                        resolution="give one of them another address or port",
+                        node=member.node.name,
+                    )
+            taken.setdefault(port, []).append((host, member, index))
 
 
 def _taken_by_replicas(members: Mapping[str, Member]) -> Iterator[Problem]:

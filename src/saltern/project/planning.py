@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -19,18 +19,21 @@ from saltern.plan.changes import (
     unified,
 )
 from saltern.plan.plan import Plan, impacts_of
-from saltern.plan.revision import Revision, WorkloadRecord, running_records
+from saltern.plan.revision import Revision, WorkloadRecord
 from saltern.plan.steps import Running, Wants, plan_up
 from saltern.project import recording, snapshot
 from saltern.project.configuring import shown_text
 from saltern.project.context import Project
 from saltern.project.differing import values_between
+from saltern.project.generations import Seen
 from saltern.project.proving import Prover
-from saltern.project.rendering import Rendered, ledger_of, render_locked
+from saltern.project.pruning import left_note, left_over
+from saltern.project.rendering import Rendered, ledger_of, render_locked, renewed
 from saltern.project.upgrading import Upgrades, upgrades_of
-from saltern.project.world import fingerprint, journal_of, processes, running_now
-from saltern.rollout.ledger import Ledger
-from saltern.targets.compose import LABEL_GENERATION, LABEL_WORKLOAD
+from saltern.project.world import fingerprint, journal_of, lost_data, running_now
+from saltern.rollout.ledger import Ledger, Upgrading
+from saltern.rollout.rollouts import unproven
+from saltern.targets.compose import LABEL_WORKLOAD
 from saltern.targets.workload import Cloud
 
 ACTIONS = {"keep": "there", "tag": "there", "pull": "pulled", "build": "built"}
@@ -56,24 +59,30 @@ class Planned:
     prover: Prover
     upgrades: Upgrades
     ledger: Ledger
+    back: Mapping[str, int]
+    """Workloads whose instance before the newest counts again, and its number."""
 
 
 def plan(project: Project, asked: Asked = Asked()) -> Plan:
     """From what runs to the model as it is. Raises any SalternError."""
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         return plan_locked(project, asked).plan
 
 
-def plan_between(project: Project, old: Revision, new: Revision | None) -> Plan:
-    """From one revision to another (default: the model as it is), as if ``old`` ran in full and nothing else."""
+def plan_between(project: Project, old: Revision, new: Revision | None, asked: Asked = Asked()) -> Plan:
+    """From one revision to another (default: the model as it is), as if ``old`` ran in full and nothing else.
+
+    Of an upgrade that ``old`` has and that was begun here, it is known how far it came. Raises any SalternError, as a
+    plan of what runs does.
+    """
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         _render_again(project, old)
         if new is None:
-            return _between(project, old, render_locked(project))
+            return _between(project, old, render_locked(project), asked)
         with snapshot.opened(project, new.snapshot) as later:
-            return _between(later, old, render_locked(later))
+            return _between(later, old, render_locked(later), asked)
 
 
 def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
@@ -82,21 +91,24 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
     ledger = ledger_of(project)
     known = recording.known(project)
     running = running_now(project, rendered, journal_of(project))
-    records = _running_workloads(project, rendered.cloud, running, known)
-    upgrades = upgrades_of(project, rendered, records, ledger, contract=asked.contract)
-    if upgrades.problems:
-        raise PlanError(upgrades.problems)
+    seen = Seen(project, running, known)
+    back = seen.ways_back(rendered)
+    if back:
+        rendered = renewed(project, rendered, back)
+        running = running_now(project, rendered, journal_of(project))
+    records = seen.records(rendered.cloud)
+    rendered, upgrades = _staged(project, rendered, records, ledger, ledger.upgrades, asked)
     if upgrades.fresh:
-        fresh = {w.name: w.generation + 1 for w in rendered.cloud.workloads if w.name in upgrades.fresh}
-        rendered = rendered.renewed(project.engine.name, fresh)
         running = running_now(project, rendered, journal_of(project))
     revision = recording.revision_of(project, rendered)
     prover = Prover(project, rendered)
-    wants = Wants(prover.verified if asked.verify else (), upgrades.first, upgrades.last, upgrades.around)
-    steps = plan_up(rendered.cloud, rendered.compose, running, wants)
+    owed = unproven(recording.rollouts(project))
+    steps = plan_up(rendered.cloud, rendered.compose, running, _wants(prover, upgrades, asked, owed))
     base = _base(known, records)
     changes = changes_between(project, base, records, revision, rendered)
     there = {c.labels.get(LABEL_WORKLOAD, "") for c in running.containers}
+    wanted = {w.name: rendered.data_of(w).values() for w in rendered.cloud.workloads}
+    left = left_over(project, rendered, ledger, running.containers)
     made = Plan(
         cloud=project.cloud,
         old=base.id if base and there else "",
@@ -105,9 +117,30 @@ def plan_locked(project: Project, asked: Asked = Asked()) -> Planned:
         impacts=impacts_of(revision, steps, there, changes),
         steps=steps,
         world=fingerprint(running),
-        notes=upgrades.notes,
+        notes=(
+            *_lost_notes(lost_data(recording.last_good(project), wanted, running)),
+            *(_back_note(name, rendered.cloud) for name in back),
+            *upgrades.notes,
+            *([left_note(left)] if left else []),
+        ),
     )
-    return Planned(made, rendered, revision, running, prover, upgrades, ledger)
+    return Planned(made, rendered, revision, running, prover, upgrades, ledger, back)
+
+
+def _back_note(name: str, cloud: Cloud) -> str:
+    workload = cloud.workload(name)
+    return (
+        f"{name}: the instance before the newest is still there, and serves again "
+        f"({', '.join(one.service for one in workload.instances())}); the newest goes, its volume stays"
+    )
+
+
+def _lost_notes(lost: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    for name, volumes in lost.items():
+        yield (
+            f"{name}: its data is gone: there is no volume {', '.join(volumes)}; its jobs make what they can anew, "
+            "`saltern restore` brings back what a backup holds"
+        )
 
 
 def _render_again(project: Project, old: Revision) -> None:
@@ -116,40 +149,47 @@ def _render_again(project: Project, old: Revision) -> None:
         render_locked(past)
 
 
-def _between(project: Project, old: Revision, rendered: Rendered) -> Plan:
+def _between(project: Project, old: Revision, rendered: Rendered, asked: Asked) -> Plan:
     """The plan of a world in which all of the old revision runs."""
+    rendered = renewed(project, rendered, {name: one.generation for name, one in old.workloads.items()})
+    ledger = ledger_of(project)
+    begun = {key: one for key, one in ledger.upgrades.items() if _has(old.workloads.get(key.partition("/")[0]), one)}
+    rendered, upgrades = _staged(project, rendered, old.workloads, ledger, begun, asked)
     revision = recording.revision_of(project, rendered)
     running = recording.as_if_running(project.cloud, old, revision)
     prover = Prover(project, rendered)
-    steps = plan_up(rendered.cloud, rendered.compose, running, Wants(verified=prover.verified))
+    steps = plan_up(rendered.cloud, rendered.compose, running, _wants(prover, upgrades, asked))
     changes = changes_between(project, old, old.workloads, revision, rendered)
     impacts = impacts_of(revision, steps, list(old.workloads), changes)
-    return Plan(project.cloud, old.id, revision.id, changes, impacts, steps, world=old.id)
+    return Plan(project.cloud, old.id, revision.id, changes, impacts, steps, old.id, upgrades.notes)
 
 
-def _running_workloads(
-    project: Project, cloud: Cloud, running: Running, known: Sequence[Revision]
-) -> dict[str, WorkloadRecord]:
-    """What each workload's containers were made from; with replicas of two revisions, the older one counts.
+def _has(record: WorkloadRecord | None, upgrading: Upgrading) -> bool:
+    """Whether a workload is past an upgrade that was begun; else, as if it ran in full, nothing of that was done."""
+    return record is not None and upgrading.new in record.packages.values()
 
-    An older generation counts only while there is none of the one that a rollout has begun.
-    """
-    generations = {w.name: str(w.generation) for w in cloud.workloads}
-    there = [
-        c
-        for c in running.containers
-        if c.labels.get(LABEL_GENERATION, "1") == generations.get(c.labels.get(LABEL_WORKLOAD, ""), "1")
-    ]
-    prefix = f"{project.cloud}-"
-    services = {name.removeprefix(prefix): hashed for name, hashed in processes(there).items()}
-    found = running_records(tuple(known), services)
-    order = {id(one): number for number, revision in enumerate(known) for one in revision.workloads.values()}
-    oldest: dict[str, WorkloadRecord] = {}
-    for record in found.values():
-        other = oldest.get(record.name)
-        if other is None or order[id(record)] > order[id(other)]:
-            oldest[record.name] = record
-    return oldest
+
+def _staged(
+    project: Project,
+    rendered: Rendered,
+    records: Mapping[str, WorkloadRecord],
+    ledger: Ledger,
+    begun: Mapping[str, Upgrading],
+    asked: Asked,
+) -> tuple[Rendered, Upgrades]:
+    """What the upgrade rules add, and the cloud with the fresh instances that they ask for. Raises PlanError."""
+    upgrades = upgrades_of(project, rendered, records, begun, contract=asked.contract)
+    if upgrades.problems:
+        raise PlanError(upgrades.problems)
+    if not upgrades.fresh:
+        return rendered, upgrades
+    fresh = {name: ledger.next(name) for name in upgrades.fresh}
+    return renewed(project, rendered, fresh), upgrades
+
+
+def _wants(prover: Prover, upgrades: Upgrades, asked: Asked, owed: Collection[str] = ()) -> Wants:
+    verified = prover.verified if asked.verify else ()
+    return Wants(verified, upgrades.first, upgrades.last, upgrades.around, owed)
 
 
 def _base(known: Sequence[Revision], records: Mapping[str, WorkloadRecord]) -> Revision | None:

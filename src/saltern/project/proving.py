@@ -74,7 +74,7 @@ class Prover:
         """What a check said last, or what is wrong."""
         secrets = self._rendered.revealer.values
         with hidden(secrets):
-            done = self._project.engine.run(_spec(self._project, workload, check), timeout=check.timeout)
+            done = self._project.runtime.run(_spec(self._project, workload, check), timeout=check.timeout)
         if done.ok:
             return without_values((done.stdout.strip().splitlines() or [""])[-1], secrets)
         return Problem(

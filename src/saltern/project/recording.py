@@ -12,15 +12,16 @@ from saltern.base.store import write_atomically
 from saltern.images.engine import Container
 from saltern.images.packages import PackageLock
 from saltern.plan.revision import FileRecord, Revision, WorkloadRecord
-from saltern.plan.steps import Running
+from saltern.plan.steps import Running, Taken
 from saltern.project import snapshot
 from saltern.project.configuring import Configured
 from saltern.project.context import Project
 from saltern.project.rendering import Rendered
 from saltern.project.revision import describe_revision
 from saltern.rollout.rollouts import Outcome, Past, history
-from saltern.targets.compose import LABEL_HASH, LABEL_ROLE, LABEL_WORKLOAD, container_name
-from saltern.targets.workload import Workload
+from saltern.targets.compose import LABEL_GENERATION, LABEL_HASH, LABEL_ROLE, LABEL_WORKLOAD, container_name
+from saltern.targets.live import identity, live_of, parted
+from saltern.targets.workload import Instance, Workload
 
 KEPT = 20
 """Revisions of that many rollouts are kept, besides the last that ended well."""
@@ -30,14 +31,15 @@ def revision_of(project: Project, rendered: Rendered) -> Revision:
     """What was rendered, with a snapshot of what it was rendered from."""
     lock = project.read_packages()
     workloads = {
-        workload.name: _record(workload, one, lock, rendered.compose["services"])
+        workload.name: _record(rendered, workload, one, lock)
         for workload, one in zip(rendered.cloud.workloads, rendered.configured, strict=True)
     }
     formulas = {formula.name: formula.fingerprint() for formula in project.formulas}
     return Revision(workloads, formulas, describe_revision(project)[1], snapshot.take(project))
 
 
-def _record(workload: Workload, one: Configured, lock: PackageLock, services: Mapping[str, Any]) -> WorkloadRecord:
+def _record(rendered: Rendered, workload: Workload, one: Configured, lock: PackageLock) -> WorkloadRecord:
+    services = rendered.compose["services"]
     base = one.imaged.compiled.site.base.name
     return WorkloadRecord(
         name=workload.name,
@@ -47,10 +49,16 @@ def _record(workload: Workload, one: Configured, lock: PackageLock, services: Ma
         packages=dict(lock.packages(one.imaged.image.name, base)),
         tree=one.tree,
         files={file.path: FileRecord(file.sha256, file.mode, f"{file.uid}:{file.gid}") for file in one.rendered},
-        services={i.service: services[i.service]["labels"][LABEL_HASH] for i in workload.instances()},
+        services={i.service: _identity(workload, i, services) for i in workload.instances()},
         jobs={workload.job_name(job): job.chunks for job in workload.jobs},
+        volumes=tuple(sorted(rendered.data_of(workload).values())),
         data_plane=one.imaged.compiled.metadata.data_plane,
     )
+
+
+def _identity(workload: Workload, one: Instance, services: Mapping[str, Any]) -> str:
+    live = live_of(workload, one)
+    return identity(services[one.service]["labels"][LABEL_HASH], live.content if live else "")
 
 
 def save(project: Project, revision: Revision) -> None:
@@ -114,22 +122,29 @@ def last_good(project: Project) -> Revision | None:
     return load(project, name) if name else None
 
 
+def expected(project: Project) -> dict[str, WorkloadRecord]:
+    """Services that should run → what they were made from: the last good revision's that the newest rollout keeps."""
+    good, pasts = last_good(project), rollouts(project)
+    newest = load(project, pasts[0].target) if pasts else None
+    if good is None or newest is None:
+        return {}
+    kept = {service for record in newest.workloads.values() for service in record.services}
+    return {s: record for record in good.workloads.values() for s in record.services if s in kept}
+
+
 def as_if_running(cloud: str, old: Revision, new: Revision) -> Running:
     """A world in which every container of ``old`` runs and all its jobs are done."""
-    there = tuple(
-        Container(
-            id="",
-            name=container_name(cloud, service),
-            image=record.image,
-            state="running",
-            exit_code=0,
-            labels={LABEL_WORKLOAD: record.name, LABEL_ROLE: "process", LABEL_HASH: hashed},
-        )
-        for record in old.workloads.values()
-        for service, hashed in record.services.items()
-    )
+    there: list[Container] = []
+    taken: dict[str, Taken] = {}
+    for record in old.workloads.values():
+        for service, made in record.services.items():
+            name, (hashed, content) = container_name(cloud, service), parted(made)
+            labels = {LABEL_WORKLOAD: record.name, LABEL_ROLE: "process", LABEL_HASH: hashed}
+            labels |= {LABEL_GENERATION: str(record.generation)} if record.generation > 1 else {}
+            there.append(Container("", name, record.image, "running", 0, labels))
+            taken |= {name: Taken(content)} if content else {}
     both = {job for r in old.workloads.values() for job in r.jobs} & {j for r in new.workloads.values() for j in r.jobs}
-    return Running(there, frozenset(container_name(cloud, job) for job in both))
+    return Running(tuple(there), frozenset(container_name(cloud, job) for job in both), taken=taken)
 
 
 def forget(project: Project) -> None:

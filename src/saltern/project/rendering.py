@@ -13,6 +13,7 @@ from saltern.formulas.metadata import Connection, Probe
 from saltern.images.process import Process
 from saltern.model.settings import Publish
 from saltern.project.building import Imaged, build_compiled, read_processes, volumes_of
+from saltern.project.cluster import units_of
 from saltern.project.compiling import Compiled, compile_members
 from saltern.project.configuring import Configured, configure
 from saltern.project.context import Project
@@ -21,8 +22,11 @@ from saltern.project.replicas import unshared
 from saltern.project.revealing import Revealer
 from saltern.project.secrets import held, hidden, uses
 from saltern.project.workers import Bases
+from saltern.rollout import delivery
 from saltern.rollout.ledger import Ledger
 from saltern.targets import compose
+from saltern.targets.kubernetes.storage import claim_name
+from saltern.targets.kubernetes.units import Units, flat
 from saltern.targets.workload import Cloud, Workload
 
 COMPOSE_FILE = "compose.yaml"
@@ -37,20 +41,29 @@ class Rendered:
     file: Path
     configured: tuple[Configured, ...]
     revealer: Revealer
+    units: Units | None = None
+    """The objects of a cloud in a cluster; ``compose`` then only says which services there are."""
+    whole: Cloud | None = None
+    """The cloud with its replicas, where ``cloud`` is as the cluster's controllers are seen."""
 
     @property
     def compiled(self) -> tuple[Compiled, ...]:
         """The nodes, in the order of ``configured``."""
         return tuple(one.imaged.compiled for one in self.configured)
 
-    def renewed(self, engine: str, generations: Mapping[str, int]) -> Rendered:
-        """The same cloud with other generations of some workloads."""
-        workloads = tuple(replace(w, generation=generations.get(w.name, w.generation)) for w in self.cloud.workloads)
-        cloud = replace(self.cloud, workloads=workloads)
-        return replace(self, cloud=cloud, compose=compose.project(cloud, engine))
+    def data_of(self, workload: Workload) -> dict[str, str]:
+        """The volumes that hold a workload's data: name in the formula → name where it runs."""
+        data = [volume for volume in workload.volumes if volume.kind == "data"]
+        if self.units is not None:
+            return {volume.name: claim_name(workload, volume) for volume in data}
+        return {volume.name: compose.data_volume(self.cloud.name, workload, volume) for volume in data}
 
     def write(self) -> None:
-        """Write the Compose file, unless it says the same already."""
+        """Write the Compose file, unless it says the same already, and what its containers mount besides trees."""
+        if self.units is not None:
+            return
+        for live in delivery.lives(self.cloud):
+            delivery.offer(live)
         text = compose.render(self.compose).encode()
         if not self.file.exists() or self.file.read_bytes() != text:
             write_atomically(self.file, text)
@@ -59,14 +72,41 @@ class Rendered:
 def render(project: Project) -> Rendered:
     """Render under the cloud's lock and write the Compose file; see :func:`render_locked`."""
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         rendered = render_locked(project)
         rendered.write()
+        there = {c.name for c in project.engine.containers(f"{compose.LABEL_CLOUD}={project.cloud}")}
+        for live in delivery.lives(rendered.cloud):  # who starts it by hand gets what was rendered
+            if compose.container_name(project.cloud, live.service) not in there:
+                delivery.switch(live)
         return rendered
 
 
 def render_locked(project: Project) -> Rendered:
     """Build what is missing and render all configuration. The caller holds the cloud's lock."""
+    return _for_target(project, *render_cloud(project))
+
+
+def renewed(project: Project, rendered: Rendered, generations: Mapping[str, int]) -> Rendered:
+    """The same cloud with other generations of some workloads."""
+    cloud = rendered.whole or rendered.cloud
+    workloads = tuple(replace(w, generation=generations.get(w.name, w.generation)) for w in cloud.workloads)
+    return _for_target(project, replace(cloud, workloads=workloads), rendered.configured, rendered.revealer)
+
+
+def _for_target(project: Project, cloud: Cloud, configured: tuple[Configured, ...], revealer: Revealer) -> Rendered:
+    if project.in_cluster:
+        units = units_of(project, cloud, configured, revealer)
+        data: dict[str, Any] = {"services": dict(units.services)}
+        return Rendered(flat(cloud), data, project.state / COMPOSE_FILE, configured, revealer, units, cloud)
+    data = compose.project(cloud, project.engine.name)
+    if problems := [*shown_secrets(project, data, revealer)]:
+        raise ConfigError(problems)
+    return Rendered(cloud, data, project.state / COMPOSE_FILE, configured, revealer)
+
+
+def render_cloud(project: Project) -> tuple[Cloud, tuple[Configured, ...], Revealer]:
+    """What all targets begin with: images, configuration and jobs of all nodes. The caller holds the cloud's lock."""
     revealer = Revealer(project)
     with hidden(revealer.values), Bases(project) as bases:
         compiled = compile_members(project, bases=bases)
@@ -77,11 +117,7 @@ def render_locked(project: Project) -> Rendered:
         generations = ledger_of(project).generations
         workloads = tuple(_workload(project, bases, one, revealer, needs, generations) for one in configured)
         _refuse(p for one, w in zip(compiled, workloads, strict=True) for p in unshared(one, w.volumes))
-    cloud = Cloud(project.cloud, workloads)
-    data = compose.project(cloud, project.engine.name)
-    if problems := [*shown_secrets(project, data, revealer)]:
-        raise ConfigError(problems)
-    return Rendered(cloud, data, project.state / COMPOSE_FILE, tuple(configured), revealer)
+    return Cloud(project.cloud, workloads), tuple(configured), revealer
 
 
 def ledger_of(project: Project) -> Ledger:
@@ -144,7 +180,10 @@ def _workload(
         memory=one.member.settings.memory,
         replicas=one.member.settings.replicas,
         generation=generations.get(one.member.name, 1),
+        live="" if project.in_cluster else str(project.state / "live"),
         balancer=one.metadata.balancer,
+        connects=one.metadata.connects,
+        kubernetes=one.member.settings.kubernetes,
     )
 
 

@@ -27,7 +27,7 @@ from saltern.project.context import Project
 from saltern.project.rendering import Rendered, ledger_of, render_locked
 from saltern.project.secrets import hidden
 from saltern.project.world import containers, journal_of
-from saltern.targets.compose import LABEL_WORKLOAD, container_name, data_volume
+from saltern.targets.compose import LABEL_WORKLOAD, container_name
 from saltern.targets.workload import Cloud, Workload
 
 MARK = "restoring.json"
@@ -84,7 +84,7 @@ def restore(project: Project, choice: Choice) -> Restored:
     Raises BackupError, SecretError (a wrong key) or what rendering the model raises.
     """
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         sweep_left(project)
         work = work_folder(project)
         try:
@@ -102,14 +102,15 @@ def restore_rendered(
     affected = dependents(rendered.cloud, choice.workloads)
     _mark(project, {*_marked(project), *choice.workloads}, choice.backup.name)
     stopped = tuple(c.name for c in containers(project) if c.labels.get(LABEL_WORKLOAD) in affected)
-    project.engine.remove_containers(stopped)
+    runtime = project.runtime if rendered.units is None else project.cluster.with_claims(rendered.units.claims)
+    runtime.remove_containers(stopped)
     journal_of(project).keep(_other_jobs(rendered.cloud, affected))
     _forget_upgrades(project, affected)
     workloads = {workload.name: workload for workload in rendered.cloud.workloads}
     warnings: list[Problem] = []
     with hidden(rendered.revealer.values):
         for name, items in todo.items():
-            warnings += PutBack(project.engine, project.emit).put(_instance(project, workloads[name]), items)
+            warnings += PutBack(runtime, project.emit).put(_instance(rendered, workloads[name]), items)
     _mark(project, _marked(project) - set(choice.workloads), choice.backup.name)
     return Restored(choice, stopped, tuple(warnings))
 
@@ -186,18 +187,15 @@ def _plain(project: Project, folder: Path, kept: Kept, work: Path) -> Plain:
     return Plain(data, tuple(digest.read_text("utf-8").split("\n")[:-1]), kept.image)
 
 
-def _instance(project: Project, workload: Workload) -> Instance:
+def _instance(rendered: Rendered, workload: Workload) -> Instance:
     """The node as the model has it now: the image and the configuration that it is going to start with."""
+    names = rendered.data_of(workload)
     return Instance(
-        project.cloud,
+        rendered.cloud.name,
         workload.name,
         workload.node,
         workload.image,
-        tuple(
-            DataVolume(v.name, data_volume(project.cloud, workload, v), v.path)
-            for v in workload.volumes
-            if v.kind == "data"
-        ),
+        tuple(DataVolume(v.name, names[v.name], v.path) for v in workload.volumes if v.name in names),
         tuple(Mount(mount.source, mount.target) for mount in workload.config),
         hostname=workload.hostname(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from saltern.project.checkout import Git
 from saltern.project.context import Project
 
 
@@ -10,17 +11,14 @@ def describe_revision(project: Project) -> tuple[str, str]:
 
     Empty where the model is in no git repository: an image says what is known, not what is guessed.
     """
-    commit = _git(project, "rev-parse", "HEAD")
+    git = Git(project.runner, project.root)
+    commit = (git.ask("rev-parse", "HEAD") or "").strip()
     if not commit:
         return project.settings.source, ""
-    dirty = "-dirty" if _git(project, "status", "--porcelain", "--", ".") else ""
-    source = project.settings.source or _git(project, "config", "--get", "remote.origin.url")
+    differing = git.ask("status", "--porcelain", "--", ".")
+    dirty = "" if differing is not None and not differing.strip() else "-dirty"
+    source = project.settings.source or (git.ask("config", "--get", "remote.origin.url") or "").strip()
     return _without_password(source), commit + dirty
-
-
-def _git(project: Project, *words: str) -> str:
-    done = project.runner.run(("git", "-C", str(project.root), *words), timeout=30)
-    return done.stdout.strip() if done.ok else ""
 
 
 def _without_password(address: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from saltern.project.proving import Proof, Prover, prove_all
 from saltern.project.rendering import ledger_of, render_locked
 from saltern.project.restoring import forget_restore
 from saltern.project.secrets import hidden
-from saltern.project.world import containers, journal_of
+from saltern.project.world import containers, journal_of, volumes
+from saltern.rollout.kubernetes.prune import prune
 from saltern.rollout.probe import try_probe
 from saltern.rollout.rollouts import Past
 from saltern.targets.compose import (
@@ -63,7 +64,23 @@ class Status:
 def status(project: Project) -> Status:
     """All processes of the cloud, each probed once, and what the newest rollout came to."""
     pasts = recording.rollouts(project, at_work=project.is_locked())
-    return Status(status_of(project), pasts[0] if pasts else None)
+    lines = status_of(project)
+    missing = _missing(project, {line.service for line in lines}) if lines else ()
+    return Status(tuple(sorted((*lines, *missing), key=lambda one: one.service)), pasts[0] if pasts else None)
+
+
+def _missing(project: Project, there: Collection[str]) -> Iterator[Line]:
+    """The processes of the revision that was reached last whose containers are gone, and with them perhaps their data.
+
+    While a newer one is on its way, only what that has as well.
+    """
+    present = volumes(project)
+    for service, record in recording.expected(project).items():
+        if service not in there:
+            gone = [name for name in record.volumes if name not in present]
+            data = f", and its data: there is no volume {', '.join(gone)}" if gone else ""
+            why = f"its container is gone{data}"
+            yield Line(service, record.name, "missing", ready=False, why=why, image=record.image, addresses=())
 
 
 def status_of(project: Project) -> tuple[Line, ...]:
@@ -73,11 +90,7 @@ def status_of(project: Project) -> tuple[Line, ...]:
 
 
 def _line(project: Project, container: Container) -> Line:
-    why = "" if container.state == "running" else f"is {container.state} (exit code {container.exit_code})"
-    if not why and LABEL_PROBE in container.labels:
-        raw = json.loads(container.labels[LABEL_PROBE])
-        probe = Probe(**{**raw, "command": tuple(raw["command"])})
-        why = try_probe(project.engine, container.name, container.address, probe)
+    why = project.cluster.unready(container.name) if project.in_cluster else _unready(project, container)
     published = json.loads(container.labels.get(LABEL_PUBLISH, "[]"))
     addresses = tuple(f"{p['name']} {p['address']}".strip() for p in published)
     service = container.name.removeprefix(f"{project.cloud}-")
@@ -86,10 +99,21 @@ def _line(project: Project, container: Container) -> Line:
     )
 
 
+def _unready(project: Project, container: Container) -> str:
+    """Why a container of this machine is not ready; "" when it is."""
+    if container.state != "running":
+        return f"is {container.state} (exit code {container.exit_code})"
+    if LABEL_PROBE not in container.labels:
+        return ""
+    raw = json.loads(container.labels[LABEL_PROBE])
+    probe = Probe(**{**raw, "command": tuple(raw["command"])})
+    return try_probe(project.engine, container.name, container.address, probe)
+
+
 def verify(project: Project, names: Sequence[str] = ()) -> tuple[Proof, ...]:
     """Make the checks of the named nodes (default: all) against the live cloud; raises RolloutError."""
     with project.locked():
-        project.engine.sweep()
+        project.sweep()
         rendered = render_locked(project)
         wanted = {project.member(name).name for name in names} or {w.name for w in rendered.cloud.workloads}
         up_now = {c.labels.get(LABEL_WORKLOAD) for c in containers(project) if c.state == "running"}
@@ -108,25 +132,27 @@ def logs(project: Project, service: str, tail: int) -> str:
     if name not in known:
         names = ", ".join(n.removeprefix(f"{project.cloud}-") for n in sorted(known)) or "none, the cloud is down"
         raise UsageError(Problem(f"there is no container of {service!r}", resolution=f"there are: {names}"))
-    return project.engine.logs(name, tail=tail)
+    return project.runtime.logs(name, tail=tail)
 
 
-def down(project: Project, *, volumes: bool = False) -> Down:
-    """Remove the cloud's containers and network, with ``volumes`` its data and all of its state here too."""
-    engine = project.engine
+def down(project: Project, *, data: bool = False) -> Down:
+    """Remove the cloud's containers and network, with ``data`` its volumes and all of its state here too."""
+    runtime = project.runtime
     with project.locked():
-        engine.sweep()
+        project.sweep()
         label = f"{LABEL_CLOUD}={project.cloud}"
         gone_containers = tuple(c.name for c in containers(project))
-        engine.remove_containers(gone_containers)
-        networks = engine.networks(label)
-        engine.remove_networks(networks)
-        gone = engine.volumes(label) if volumes else ()
-        engine.remove_volumes(gone)
-        if volumes:
+        runtime.remove_containers(gone_containers)
+        if project.in_cluster:
+            prune(project.cluster, ())
+        networks = runtime.networks(label)
+        runtime.remove_networks(networks)
+        gone = runtime.volumes(label) if data else ()
+        runtime.remove_volumes(gone)
+        if data:
             journal_of(project).keep(())
             ledger_of(project).clear()
-            for kind in ("config", "jobs", "images"):
+            for kind in ("config", "jobs", "images", "live"):
                 shutil.rmtree(project.state / kind, ignore_errors=True)
             Path(project.state / "compose.yaml").unlink(missing_ok=True)
             forget_restore(project)

@@ -155,15 +155,18 @@ def _walk(root: Path, left_out: set[Path]) -> Iterator[tuple[Path, bool]]:
 
 
 def _below(folder: Path, root: Path, left_out: set[Path], above: tuple[Path, ...]) -> Iterator[tuple[Path, bool]]:
-    for path in sorted(folder.iterdir()):
-        if path.name in LEFT_OUT or path in left_out or path.name.endswith(".pyc"):
+    with os.scandir(folder) as found:  # it knows what each entry is; a model may have thousands
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        path = folder / entry.name
+        if entry.name in LEFT_OUT or path in left_out or entry.name.endswith(".pyc"):
             continue
-        real = path.resolve()
-        if path.is_symlink() and (not path.exists() or real in above or _stays(path, real, root, left_out)):
+        real = path.resolve() if entry.is_symlink() or entry.is_dir() else path
+        if entry.is_symlink() and (not path.exists() or real in above or _stays(path, real, root, left_out)):
             yield path, True
-        elif path.is_dir():
+        elif entry.is_dir():
             yield from _below(path, root, left_out, (*above, real))
-        elif path.is_file():
+        elif entry.is_file():
             yield path, False
 
 

@@ -10,22 +10,24 @@ from saltern.base.events import Event, State
 from saltern.base.process import Completed
 from saltern.formulas.upgrades import Command, Upgrade, read_upgrades
 from saltern.images.engine import Container, Mount, RunSpec
+from saltern.images.packages import PackageLock
 from saltern.plan.revision import WorkloadRecord
 from saltern.plan.staging import Component, Staged, backups, combined, stage
 from saltern.plan.steps import Around, Step
+from saltern.plan.upgrade import Verdict, judge
 from saltern.project.backing_up import backup_locked
+from saltern.project.configuring import Configured
 from saltern.project.context import Project
 from saltern.project.proving import Prover
 from saltern.project.rendering import Rendered
 from saltern.project.secrets import without_values
 from saltern.project.world import containers
-from saltern.rollout.ledger import Ledger
+from saltern.rollout.ledger import Ledger, Upgrading
 from saltern.targets.compose import (
     LABEL_GENERATION,
     LABEL_PROCESS,
     LABEL_ROLE,
     LABEL_WORKLOAD,
-    data_volumes,
     network_name,
 )
 from saltern.targets.workload import Workload
@@ -82,32 +84,50 @@ class Upgrades:
 
 
 def upgrades_of(
-    project: Project, rendered: Rendered, running: Mapping[str, WorkloadRecord], ledger: Ledger, *, contract: bool
+    project: Project,
+    rendered: Rendered,
+    running: Mapping[str, WorkloadRecord],
+    begun: Mapping[str, Upgrading],
+    *,
+    contract: bool,
 ) -> Upgrades:
-    """What the rules say of going from what runs to what was rendered."""
+    """What the rules say of going from what runs to what was rendered. ``begun`` is what the ledger says."""
     lock = project.read_packages()
     staged: dict[str, tuple[tuple[Component, Staged], ...]] = {}
     for one in rendered.configured:
-        compiled = one.imaged.compiled
-        name = compiled.member.name
-        wanted = lock.packages(one.imaged.image.name, compiled.site.base.name)
-        now = running[name].packages if name in running else {}
-        parts = []
-        for rules in read_upgrades(compiled.member.node.name, compiled.metadata.raw):
-            entry = ledger.upgrades.get(f"{name}/{rules.name}")
-            component = Component(
-                name,
-                compiled.member.node.name,
-                rules,
-                now.get(rules.package, ""),
-                wanted.get(rules.package, ""),
-                (entry.old, entry.new) if entry else ("", ""),
-                entry.done if entry else (),
-            )
-            parts.append((component, stage(component, contract=contract)))
-        staged[name] = tuple(parts)
+        name = one.imaged.compiled.member.name
+        parts = _components(one, lock, running.get(name), begun)
+        staged[name] = tuple((component, stage(component, contract=contract)) for component in parts)
     first = backups({name: [s for _, s in parts] for name, parts in staged.items()}, _holders(rendered))
     return Upgrades(staged, tuple(step for step in first if step.workload in running))
+
+
+def fits(project: Project, rendered: Rendered, name: str, running: Mapping[str, WorkloadRecord]) -> bool:
+    """Whether what runs of a workload has the versions that were rendered, or differs by nothing but a patch."""
+    one = next(c for c in rendered.configured if c.imaged.compiled.member.name == name)
+    parts = [*_components(one, project.read_packages(), running.get(name), {})]
+    verdicts = {judge(part.rules, part.old, part.new).verdict for part in parts if part.old and part.new}
+    return len(verdicts) > 0 and verdicts <= {Verdict.NONE, Verdict.FREE}
+
+
+def _components(
+    one: Configured, lock: PackageLock, running: WorkloadRecord | None, begun: Mapping[str, Upgrading]
+) -> Iterator[Component]:
+    compiled = one.imaged.compiled
+    name = compiled.member.name
+    wanted = lock.packages(one.imaged.image.name, compiled.site.base.name)
+    now = running.packages if running is not None else {}
+    for rules in read_upgrades(compiled.member.node.name, compiled.metadata.raw):
+        entry = begun.get(f"{name}/{rules.name}")
+        yield Component(
+            name,
+            compiled.member.node.name,
+            rules,
+            now.get(rules.package, ""),
+            wanted.get(rules.package, ""),
+            (entry.old, entry.new) if entry else ("", ""),
+            entry.done if entry else (),
+        )
 
 
 def _holders(rendered: Rendered) -> dict[str, tuple[str, ...]]:
@@ -176,13 +196,13 @@ class Stages:
         return read_upgrades(workload.node, self._prover.metadata(workload.name).raw)
 
     def _run(self, workload: Workload, command: Command) -> Completed | None:
-        engine = self._project.engine
+        runtime = self._project.runtime
         process = workload.process(command.process)
         if command.where == "process":
             there = self._beside(workload, process.name if process else "")
             if there is None:
                 return None
-            return engine.exec(
+            return runtime.exec(
                 there.name,
                 command.command,
                 user=command.user or "",
@@ -201,11 +221,11 @@ class Stages:
             tmpfs=("/tmp", "/run"),  # noqa: S108 - the container's own
             capabilities=(),
         )
-        return engine.run(spec, timeout=command.timeout)
+        return runtime.run(spec, timeout=command.timeout)
 
     def _mounts(self, workload: Workload) -> tuple[Mount, ...]:
-        names = sorted(data_volumes(self._project.cloud, workload))
-        data = [(name, v.path) for v in workload.volumes for name in names if name.endswith(f"-{v.name}")]
+        names = self._rendered.data_of(workload)
+        data = [(names[v.name], v.path) for v in workload.volumes if v.name in names]
         return (
             *(Mount(name, path, read_only=False) for name, path in data),
             *(Mount(mount.source, mount.target) for mount in workload.config),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 
 from saltern.base.errors import Problem, UsageError
-from saltern.base.store import digest
+from saltern.base.store import canonical, digest
 from saltern.formulas.worker import Context, Worker
 from saltern.images.base import Base, ensure_base
 from saltern.images.engine import Mount, RunSpec
@@ -17,6 +18,7 @@ from saltern.images.toolchain import (
     ensure_toolchain,
     ensure_toolchain_volume,
     local_command,
+    local_key,
     local_site_packages,
     serve_spec,
 )
@@ -40,7 +42,7 @@ class BaseSite:
     @property
     def identity(self) -> str:
         """What compiled low state depends on."""
-        return digest(self.base.digest, self.toolchain.key) if self.made else LOCAL
+        return digest(self.base.digest, self.toolchain.key) if self.made else local_key()
 
     @property
     def base(self) -> Base:
@@ -72,7 +74,8 @@ class Bases:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._sites: dict[str, BaseSite] = {}
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[tuple[str, int], Worker] = {}
+        self._lock = threading.Lock()
         self._stack = ExitStack()
 
     def __enter__(self) -> Bases:
@@ -88,24 +91,31 @@ class Bases:
         """Name, compatibility mode and content hash of every formula."""
         return tuple((f.name, f.compat, f.fingerprint()) for f in self._project.formulas)
 
+    @cached_property
+    def fingerprints_text(self) -> str:
+        """:attr:`fingerprints` as text to be hashed."""
+        return canonical(self.fingerprints)
+
     def site(self, name: str) -> BaseSite:
         """The base of that name, made when the engine does not have it."""
         if name not in self._sites:
             self._sites[name] = BaseSite(self._project, name, None if self._is_local else self._make(name))
         return self._sites[name]
 
-    def worker(self, site: BaseSite) -> Worker:
-        """The warm worker that compiles for a base."""
-        if site.name not in self._workers:
-            project = self._project
-            if self._is_local:
-                argv, env = local_command(local_site_packages(project.runner, project.options.cache))
-                worker = Worker(lambda: project.runner.open(argv, env=env))
-            else:
-                spec = serve_spec(site.toolchain, self.mounts)
-                worker = Worker(lambda: project.engine.open(spec))
-            self._workers[site.name] = self._stack.enter_context(worker)
-        return self._workers[site.name]
+    def worker(self, site: BaseSite, number: int = 0) -> Worker:
+        """The warm worker that compiles for a base; with a ``number``, one more to work beside it."""
+        with self._lock:
+            if (site.name, number) not in self._workers:
+                self._workers[site.name, number] = self._stack.enter_context(self._new_worker(site))
+            return self._workers[site.name, number]
+
+    def _new_worker(self, site: BaseSite) -> Worker:
+        project = self._project
+        if self._is_local:
+            argv, env = local_command(local_site_packages(project.runner, project.options.cache))
+            return Worker(lambda: project.runner.open(argv, env=env))
+        spec = serve_spec(site.toolchain, self.mounts)
+        return Worker(lambda: project.engine.open(spec))
 
     def image_worker(self, site: BaseSite, image: str, *mounts: Mount) -> Worker:
         """A worker in a throw-away, network-less container of an image; the caller closes it."""

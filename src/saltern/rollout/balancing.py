@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from saltern.formulas.metadata import Balancer
-from saltern.images.engine import Engine
+from saltern.images.engine import Runtime
 from saltern.targets.compose import LABEL_CLOUD, LABEL_PROCESS, LABEL_WORKLOAD
 from saltern.targets.workload import Cloud
 
@@ -28,18 +28,18 @@ class Membership:
     balancer: Balancer
     member: str
 
-    def ask(self, engine: Engine, command: tuple[str, ...]) -> str:
+    def ask(self, runtime: Runtime, command: tuple[str, ...]) -> str:
         """Run one of the balancer's commands; "" when it ended with 0, else why not."""
-        done = engine.exec(self.container, self.balancer.argv(command, self.member), timeout=COMMAND_SECONDS)
+        done = runtime.exec(self.container, self.balancer.argv(command, self.member), timeout=COMMAND_SECONDS)
         return "" if done.ok else f"{command[0]} {self.member} in {self.container}: {done.tail(3)}"
 
 
 class Balancers:
     """Those of one cloud that run."""
 
-    def __init__(self, cloud: Cloud, engine: Engine) -> None:
+    def __init__(self, cloud: Cloud, runtime: Runtime) -> None:
         self._cloud = cloud
-        self._engine = engine
+        self._runtime = runtime
 
     def drain(self, host: str) -> str:
         """Let no new connection go to a host, and wait until the open ones ended; "" or why it could not be done.
@@ -48,13 +48,13 @@ class Balancers:
         """
         members = [*self._members(host)]
         for number, one in enumerate(members):
-            if why := one.ask(self._engine, one.balancer.drain):
+            if why := one.ask(self._runtime, one.balancer.drain):
                 for drained in members[:number]:
-                    drained.ask(self._engine, drained.balancer.enable)
+                    drained.ask(self._runtime, drained.balancer.enable)
                 return why
         deadline = time.monotonic() + IDLE_SECONDS
         while time.monotonic() < deadline:
-            if not any(one.ask(self._engine, one.balancer.idle) for one in members):
+            if not any(one.ask(self._runtime, one.balancer.idle) for one in members):
                 break
             time.sleep(POLL)
         return ""
@@ -62,12 +62,12 @@ class Balancers:
     def take_back(self, host: str) -> str:
         """Let a host take part again, unless it does, and wait until its balancers see it; "" or why not."""
         for one in self._members(host):
-            if not one.ask(self._engine, one.balancer.ready):
+            if not one.ask(self._runtime, one.balancer.ready):
                 continue
-            if why := one.ask(self._engine, one.balancer.enable):
+            if why := one.ask(self._runtime, one.balancer.enable):
                 return why
             deadline = time.monotonic() + BACK_SECONDS
-            while why := one.ask(self._engine, one.balancer.ready):
+            while why := one.ask(self._runtime, one.balancer.ready):
                 if time.monotonic() > deadline:
                     return f"its balancer does not see it after {BACK_SECONDS:.0f} s: {why}"
                 time.sleep(POLL)
@@ -77,7 +77,7 @@ class Balancers:
         balancing = {w.name: b for w in self._cloud.workloads if (b := w.balancer) is not None and host in b.members}
         if not balancing:
             return
-        running = self._engine.containers(f"{LABEL_CLOUD}={self._cloud.name}")
+        running = self._runtime.containers(f"{LABEL_CLOUD}={self._cloud.name}")
         for container in running:
             balancer = balancing.get(container.labels.get(LABEL_WORKLOAD, ""))
             if balancer is not None and container.state == "running" and LABEL_PROCESS in container.labels:

@@ -11,11 +11,12 @@ from collections.abc import Collection
 from pathlib import Path
 
 from saltern.base.store import write_atomically
-from saltern.targets.workload import Cloud, Workload
+from saltern.rollout.rollouts import told
+from saltern.targets.workload import Cloud
 
 
 class Journal:
-    """The file ``jobs.json`` of one cloud; each change is on disk before the method returns."""
+    """The file ``jobs.json`` of one cloud; each change is on disk before the method returns, or a RolloutError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -47,19 +48,25 @@ class Journal:
                 self._write()
 
     def _write(self) -> None:
-        write_atomically(self._path, json.dumps(sorted(self._done), indent=1).encode() + b"\n")
+        with told(self._path.parent):
+            write_atomically(self._path, json.dumps(sorted(self._done), indent=1).encode() + b"\n")
 
 
 def lost(
     cloud: Cloud, expected: dict[str, set[str]], present: Collection[str], forgetful: Collection[str] = ()
-) -> frozenset[str]:
-    """Names of the workloads whose done jobs count no more: their data is gone, or that of one they need.
+) -> dict[str, str]:
+    """Workloads whose done jobs count no more, and why: their data is gone, or that of one they need.
 
     ``expected`` maps a workload's name to its data volumes; ``present`` are the volumes that the engine has;
     ``forgetful`` workloads lose what they have with their containers.
     """
-    gone = {name for name, volumes in expected.items() if not volumes <= set(present)} | set(forgetful)
-    workloads: dict[str, Workload] = {w.name: w for w in cloud.workloads}
+    gone = dict.fromkeys(forgetful, "what it did goes with the old container")
+    for name, volumes in expected.items():
+        if missing := sorted(volumes - set(present)):
+            gone[name] = f"what it did is gone: there is no volume {', '.join(missing)}"
     for wave in cloud.ordered():
-        gone |= {w.name for w in wave if any(need in gone for need in workloads[w.name].needs)}
-    return frozenset(gone)
+        for workload in wave:
+            need = next((need for need in workload.needs if need in gone), "")
+            if need:
+                gone.setdefault(workload.name, f"what it did in {need} is gone")
+    return gone

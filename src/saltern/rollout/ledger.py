@@ -15,6 +15,7 @@ from typing import Any
 
 from saltern.base.errors import Problem, RolloutError
 from saltern.base.store import write_atomically
+from saltern.rollout.rollouts import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Upgrading:
 
 
 class Ledger:
-    """The file; every change is on disk when the method returns. Raises RolloutError when it cannot be read."""
+    """The file; every change is on disk when the method returns. Raises RolloutError when that cannot be done."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -35,6 +36,7 @@ class Ledger:
         raw = _read(path)
         self._upgrades = {key: Upgrading(**{**one, "done": tuple(one["done"])}) for key, one in raw["upgrades"].items()}
         self._generations = {name: int(number) for name, number in raw["generations"].items()}
+        self._newest = {name: int(number) for name, number in {**raw["generations"], **raw["newest"]}.items()}
 
     @property
     def upgrades(self) -> Mapping[str, Upgrading]:
@@ -45,6 +47,10 @@ class Ledger:
     def generations(self) -> Mapping[str, int]:
         """Workload → which of its fresh instances counts, where it is not the first."""
         return dict(self._generations)
+
+    def next(self, workload: str) -> int:
+        """The number of a workload's next fresh instance; none ever had it, so its volumes are new."""
+        return self._newest.get(workload, 1) + 1
 
     def done(self, key: str, old: str, new: str, stage: str) -> None:
         """A command of a stage was done."""
@@ -66,23 +72,31 @@ class Ledger:
         with self._lock:
             if generations:
                 self._generations |= generations
+                self._newest |= {name: max(number, self._newest.get(name, 1)) for name, number in generations.items()}
                 self._write()
+
+    def go_back(self, generations: Mapping[str, int]) -> None:
+        """Of these workloads an instance before the newest counts again."""
+        self.begin(generations)
 
     def clear(self) -> None:
         """The data is gone."""
         self._path.unlink(missing_ok=True)
 
     def _write(self) -> None:
-        raw = {"upgrades": {k: asdict(v) for k, v in self._upgrades.items()}, "generations": self._generations}
-        write_atomically(self._path, json.dumps(raw, indent=1, sort_keys=True).encode() + b"\n")
+        upgrades = {key: asdict(one) for key, one in self._upgrades.items()}
+        raw = {"upgrades": upgrades, "generations": self._generations, "newest": self._newest}
+        with told(self._path.parent):
+            write_atomically(self._path, json.dumps(raw, indent=1, sort_keys=True).encode() + b"\n")
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         raw = json.loads(path.read_text())
-        return {"upgrades": dict(raw["upgrades"]), "generations": dict(raw["generations"])}
+        kinds = {"newest": {}, **raw}  # files of before have no such number
+        return {kind: dict(kinds[kind]) for kind in ("upgrades", "generations", "newest")}
     except FileNotFoundError:
-        return {"upgrades": {}, "generations": {}}
+        return {"upgrades": {}, "generations": {}, "newest": {}}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RolloutError(
             Problem(

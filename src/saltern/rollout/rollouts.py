@@ -10,16 +10,18 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from saltern.base.errors import Problem, RolloutError
 from saltern.base.store import write_atomically
+from saltern.plan.steps import Act
 
 PLAN = "plan.json"
 JOURNAL = "journal.jsonl"
@@ -37,12 +39,12 @@ class Outcome(StrEnum):
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
+def told(folder: Path, what: str = "the journal") -> Iterator[None]:
     """A folder that cannot be written, say because its disk is full, is a RolloutError."""
     try:
         yield
     except OSError as error:
-        raise RolloutError(_unwritten(folder, error)) from error
+        raise RolloutError(_unwritten(folder, what, error)) from error
 
 
 class Record:
@@ -132,6 +134,22 @@ def history(root: Path, *, at_work: bool = False) -> tuple[Past, ...]:
     return tuple(found)
 
 
+def unproven(pasts: Iterable[Past]) -> frozenset[str]:
+    """Workloads whose checks the rollouts since the last that ended well, newest first, planned and did not make.
+
+    One that did no act changed nothing, and owes none.
+    """
+    owed: set[str] = set()
+    for past in reversed([*takewhile(lambda one: one.outcome is not Outcome.DONE, pasts)]):
+        if any(line["event"] == "act" for line in past.lines):
+            made = Counter(str(line["step"]) for line in past.lines if line["event"] == "done")
+            planned = [step for step in past.plan.get("steps", ()) if step["act"] == Act.VERIFY]
+            wanted = Counter(str(step["key"]) for step in planned)
+            left = {step["workload"] for step in planned if made[step["key"]] < wanted[step["key"]]}
+            owed = (owed - {step["workload"] for step in planned}) | left
+    return frozenset(owed)
+
+
 def _lives(past: Past) -> bool:
     pid = next((line["pid"] for line in past.lines if "pid" in line), 0)
     try:
@@ -188,9 +206,9 @@ def _json(path: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _unwritten(folder: Path, error: OSError) -> Problem:
+def _unwritten(folder: Path, what: str, error: OSError) -> Problem:
     return Problem(
-        f"the journal in {folder} cannot be written: {error.strerror or error}",
+        f"{what} in {folder} cannot be written: {error.strerror or error}",
         details="what cannot be recorded is not done; what was done before stands",
         resolution="make room there, and run the same command again: it goes on from what is there",
     )

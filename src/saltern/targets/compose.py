@@ -13,9 +13,10 @@ import yaml
 
 from saltern.base.store import canonical, digest
 from saltern.formulas.metadata import Probe, Volume
-from saltern.images.process import Process, RuntimeDirectory
+from saltern.images.process import Process
 from saltern.model.settings import Publish
-from saltern.targets.workload import Cloud, Instance, Job, Workload
+from saltern.targets.live import live_of
+from saltern.targets.workload import ALWAYS_TMPFS, JOB_CAPABILITIES, WORKER, Cloud, Instance, Job, Workload
 
 LABEL_CLOUD = "io.saltern.cloud"
 LABEL_NODE = "io.saltern.node"
@@ -29,17 +30,12 @@ LABEL_PROBE = "io.saltern.probe"
 LABEL_PUBLISH = "io.saltern.publish"
 LABEL_JOB = "io.saltern.job"
 """``before`` or ``after``."""
+LABEL_RELOAD = "io.saltern.reload"
+"""The process takes over changed configuration: no part of the hash, and what it runs with is not in the label."""
 LABEL_ROLE = "io.saltern.role"
 """``process`` or ``job``."""
 LABEL_HASH = "io.saltern.hash"
-"""Of everything that defines the container; equal hash, equal container."""
-
-WORKER = ("/mnt/bin/python3", "-I", "-S", "-B", "/mnt/worker", "apply", "/media/request.json")
-
-ALWAYS_TMPFS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - the container's own
-
-JOB_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
-"""What Salt needs to act as the service's user and to set owners, and nothing of the network or kernel."""
+"""Of everything that defines the container; equal hash, equal container, but for what a process can take over."""
 
 
 def render(data: Mapping[str, Any]) -> str:
@@ -62,7 +58,7 @@ def project(cloud: Cloud, engine: str) -> dict[str, Any]:
         for one in workload.instances():
             services[one.service] = _labelled(_service(cloud, workload, one), cloud, workload, _about(workload, one))
         for job in workload.jobs:
-            labels = {LABEL_ROLE: "job", LABEL_JOB: job.when}
+            labels = {LABEL_ROLE: "job", LABEL_JOB: job.when, **_generation(workload)}
             services[workload.job_name(job)] = _labelled(_job(cloud, workload, job, engine), cloud, workload, labels)
     network = {"name": network_name(cloud.name), "labels": {LABEL_CLOUD: cloud.name}}
     return {
@@ -104,13 +100,23 @@ def _about(workload: Workload, one: Instance) -> dict[str, str]:
     labels = {LABEL_ROLE: "process", LABEL_PROCESS: process.name}
     if workload.replicas > 1:
         labels[LABEL_REPLICA] = str(one.number)
-    if workload.generation > 1:
-        labels[LABEL_GENERATION] = str(workload.generation)
+    labels |= _generation(workload)
+    if live_of(workload, one) is not None:
+        labels[LABEL_RELOAD] = "yes"
     if process.probe:
         labels[LABEL_PROBE] = _escape(canonical(asdict(process.probe)))
     if ports:
-        labels[LABEL_PUBLISH] = _escape(canonical([asdict(p) for p in ports]))
+        labels[LABEL_PUBLISH] = _escape(canonical([_shown(p) for p in ports]))
     return labels
+
+
+def _shown(publish: Publish) -> dict[str, Any]:
+    """Without what only Kubernetes reads."""
+    return {key: value for key, value in asdict(publish).items() if key != "host"}
+
+
+def _generation(workload: Workload) -> dict[str, str]:
+    return {LABEL_GENERATION: str(workload.generation)} if workload.generation > 1 else {}
 
 
 def _published(workload: Workload, process: Process) -> list[Publish]:
@@ -133,7 +139,11 @@ def _service(cloud: Cloud, workload: Workload, one: Instance) -> dict[str, Any]:
         "cap_add": list(process.capabilities),
         "security_opt": ["no-new-privileges"],
         "tmpfs": list(ALWAYS_TMPFS),
-        "volumes": [*_mounts(workload, one.number), *_memory_mounts(workload, one.number, process)],
+        "volumes": [
+            *_data_mounts(workload, one.number),
+            *_config_mounts(workload, one),
+            *_memory_mounts(workload, one.number, process),
+        ],
         "ports": [f"{p.address}:{p.port}" for p in _published(workload, process)],
         "stop_signal": process.stop_signal,
         "stop_grace_period": f"{process.stop_timeout}s",
@@ -158,7 +168,8 @@ def _job(cloud: Cloud, workload: Workload, job: Job, engine: str) -> dict[str, A
         "security_opt": ["no-new-privileges"],
         "tmpfs": list(ALWAYS_TMPFS),
         "volumes": [
-            *_mounts(workload, 1),
+            *_data_mounts(workload, 1),
+            *_config_mounts(workload, None),
             *runtime,
             {
                 "type": "volume",
@@ -185,25 +196,25 @@ def _escape(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _mounts(workload: Workload, number: int) -> list[dict[str, Any]]:
-    data = [
+def _data_mounts(workload: Workload, number: int) -> list[dict[str, Any]]:
+    return [
         {"type": "volume", "source": _key_of(workload, volume, number), "target": volume.path}
         for volume in workload.volumes
     ]
-    files = [
-        {"type": "bind", "source": mount.source, "target": mount.target, "read_only": True} for mount in workload.config
-    ]
-    return [*data, *files]
+
+
+def _config_mounts(workload: Workload, one: Instance | None) -> list[dict[str, Any]]:
+    """The rendered files of a container; None: of a job, which has them as they were rendered."""
+    live = live_of(workload, one) if one is not None else None
+    places = [(m.source, m.target) for m in workload.config]
+    if live is not None:
+        places = [(m.place, m.target) for m in live.mounts]
+    return [{"type": "bind", "source": source, "target": target, "read_only": True} for source, target in places]
 
 
 def _key_of(workload: Workload, volume: Volume, number: int) -> str:
     """Replicas share data, and each has memory of its own."""
     return f"{workload.hostname(number) if volume.kind == 'runtime' else workload.fresh(workload.name)}-{volume.name}"
-
-
-def data_volumes(cloud: str, workload: Workload) -> frozenset[str]:
-    """The names in the engine of the volumes that hold a workload's data."""
-    return frozenset(data_volume(cloud, workload, v) for v in workload.volumes if v.kind == "data")
 
 
 def data_volume(cloud: str, workload: Workload, volume: Volume) -> str:
@@ -215,21 +226,13 @@ def _memory_key(workload: Workload, path: str, number: int) -> str:
     return f"{workload.hostname(number)}-{path.strip('/').replace('/', '-')}"
 
 
-def _memory_directories(workload: Workload, *processes: Process) -> dict[str, tuple[Process, RuntimeDirectory]]:
-    """Writable folders in memory: those that a unit asks for below /run, and those of the formula; no volumes.
-
-    They are volumes of the kind tmpfs because a plain ``tmpfs`` mount belongs to root, whatever it is told, when the
-    image has the folder (runc 1.1).
-    """
-    taken = {volume.path.replace("/var/run/", "/run/") for volume in workload.volumes}
-    wanted = {d.path: (p, d) for p in processes for d in (*p.runtime, *map(RuntimeDirectory, p.tmpfs))}
-    return {path: found for path, found in sorted(wanted.items()) if path not in {*taken, *ALWAYS_TMPFS}}
-
-
 def _memory_mounts(workload: Workload, number: int, *processes: Process) -> list[dict[str, Any]]:
+    """Volumes of the kind tmpfs, because a plain ``tmpfs`` mount belongs to root, whatever it is told, when the image
+    has the folder (runc 1.1).
+    """
     return [
         {"type": "volume", "source": _memory_key(workload, path, number), "target": path}
-        for path in sorted(_memory_directories(workload, *processes))
+        for path in sorted(workload.memory_directories(*processes))
     ]
 
 
@@ -241,9 +244,9 @@ def _volumes(cloud: Cloud, workload: Workload) -> dict[str, Any]:
             memory = _memory(owner, "0755") if volume.kind == "runtime" else {}
             key = _key_of(workload, volume, number)
             found[key] = _volume(cloud, workload, key, memory)
-        for path, (process, directory) in _memory_directories(workload, *workload.processes).items():
+        for path, directory in workload.memory_directories(*workload.processes).items():
             key = _memory_key(workload, path, number)
-            found[key] = _volume(cloud, workload, key, _memory(process.user, directory.mode))
+            found[key] = _volume(cloud, workload, key, _memory(directory.owner or "", directory.mode))
     for job in workload.jobs:
         name = "toolchain-" + job.toolchain.rpartition("-")[2]
         found[name] = {"name": job.toolchain, "external": True}
@@ -278,9 +281,8 @@ def _healthcheck(probe: Probe | None) -> dict[str, Any]:
 
 
 def _dependencies(cloud: Cloud, workload: Workload, job: Job | None) -> Iterator[tuple[str, dict[str, str]]]:
-    by_name = {w.name: w for w in cloud.workloads}
     for name in workload.needs:
-        other = by_name.get(name)
+        other = cloud.by_name.get(name)
         if other is None or name == workload.name:
             continue
         yield from map(_ready, other.instances())

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from saltern.formulas.metadata import Balancer, Check, Volume
-from saltern.images.process import Process
-from saltern.model.settings import Publish
+from saltern.formulas.metadata import Balancer, Check, Connection, Volume
+from saltern.images.process import Process, RuntimeDirectory
+from saltern.model.settings import KubernetesNode, Publish
+
+WORKER = ("/mnt/bin/python3", "-I", "-S", "-B", "/mnt/worker", "apply", "/media/request.json")
+"""What a job runs: the toolchain is at /mnt, its request at /media."""
+
+ALWAYS_TMPFS = ("/run", "/tmp", "/var/tmp")  # noqa: S108 - the container's own
+"""Folders in memory that every container has."""
+
+JOB_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
+"""What Salt needs to act as the service's user and to set owners, and nothing of the network or kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +26,8 @@ class ConfigMount:
 
     source: str
     target: str
+    digest: str = ""
+    """Names what is there, owners and modes included."""
 
 
 @dataclass(frozen=True)
@@ -69,24 +82,40 @@ class Workload:
     replicas: int = 1
     generation: int = 1
     """Counts the fresh instances that took the place of older ones, volumes with data included."""
+    live: str = ""
+    """Folder on this machine for the configuration of processes that take over what changed; see :mod:`.live`."""
     balancer: Balancer | None = None
     """How it is told which servers get connections, where it is a balancer; no part of its containers."""
+    connects: tuple[Connection, ...] = ()
+    """The hosts and ports that its formulas say it talks to, some perhaps outside of the cloud."""
+    kubernetes: KubernetesNode = field(default_factory=KubernetesNode)
+    together: bool = False
+    """Its replicas are one service, whose target replaces them one by one by itself."""
 
     def process(self, name: str) -> Process | None:
         """The process of that name, else its first; None where it has none."""
         return next((p for p in self.processes if p.name == name), next(iter(self.processes), None))
 
+    def memory_directories(self, *processes: Process) -> dict[str, RuntimeDirectory]:
+        """Writable folders in memory, with their owners: those that units ask for below /run, and those of the formula.
+
+        What is a volume is not among them.
+        """
+        taken = {volume.path.replace("/var/run/", "/run/") for volume in self.volumes}
+        wanted = {
+            directory.path: replace(directory, owner=process.user) if directory.owner is None else directory
+            for process in processes
+            for directory in (*process.runtime, *map(RuntimeDirectory, process.tmpfs))
+        }
+        return {path: found for path, found in sorted(wanted.items()) if path not in {*taken, *ALWAYS_TMPFS}}
+
     def instances(self) -> tuple[Instance, ...]:
         """All of its containers that run processes: the first replica's, in the processes' order, then the next's."""
         return tuple(
             Instance(self.service(process, number), self.hostname(number), process, number)
-            for number in range(1, self.replicas + 1)
+            for number in range(1, 2 if self.together else self.replicas + 1)
             for process in self.processes
         )
-
-    def services(self, process: Process) -> tuple[str, ...]:
-        """The names of a process's instances."""
-        return tuple(self.service(process, number) for number in range(1, self.replicas + 1))
 
     def service(self, process: Process, number: int = 1) -> str:
         """The name of an instance: the node's, with the process where it has several, and the number where those."""
@@ -102,7 +131,7 @@ class Workload:
         return name if self.generation == 1 else f"{name}-g{self.generation}"
 
     def _numbered(self, name: str, number: int) -> str:
-        return name if self.replicas == 1 else f"{name}-{number}"
+        return name if self.replicas == 1 or self.together else f"{name}-{number}"
 
     def job_name(self, job: Job) -> str:
         """The name of a job: by what it does, so that another act is another job."""
@@ -116,9 +145,14 @@ class Cloud:
     name: str
     workloads: tuple[Workload, ...]
 
+    @cached_property
+    def by_name(self) -> Mapping[str, Workload]:
+        """The workloads by their names."""
+        return {w.name: w for w in self.workloads}
+
     def workload(self, name: str) -> Workload:
-        """The workload of that name; raises StopIteration where there is none."""
-        return next(w for w in self.workloads if w.name == name)
+        """The workload of that name; raises KeyError where there is none."""
+        return self.by_name[name]
 
     def ordered(self) -> tuple[tuple[Workload, ...], ...]:
         """Workloads in waves: each wave needs only what earlier ones brought up; a loop of needs ends in one wave."""

@@ -31,7 +31,7 @@ def run(request: Mapping[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"ok": all(result["ok"] for result in results), "results": results}
     if wanted:
         after = collect.snapshot(wanted.get("root", "/"), exclude=apart)
-        answer |= collect.changes(before, after, wanted["out"])
+        answer |= collect.changes(before, after, wanted["out"], wanted.get("whole") or ())
     if "inspect" in request:
         answer["units"] = {name: unit.inspect(name) for name in request["inspect"] or ()}
         answer |= {name: unit.text(f"/etc/{name}") for name in ("passwd", "group")}
@@ -46,6 +46,7 @@ def _apply(target: node.Node, chunks: Sequence[dict[str, Any]], *, progress: boo
     state = salt.state.State(target.options)
     declared = {_tag(chunk): chunk for chunk in chunks}
     pruned = [_ready(chunk, target, number) for number, chunk in enumerate(prune.prune(chunks))]
+    _guard(state)
     if progress:
         _report(state, len(pruned))
     ordered, errors = state.order_chunks(pruned)
@@ -121,6 +122,19 @@ def _hidden(value: Any, secrets: Sequence[str]) -> Any:
     if isinstance(value, dict):
         return {key: _hidden(item, secrets) for key, item in value.items()}
     return [_hidden(item, secrets) for item in value] if isinstance(value, list) else value
+
+
+def _guard(state: Any) -> None:
+    """Make a state that Salt cannot even call (an argument that it has no more) one that failed, with its name."""
+    call = state.call
+
+    def guarded(low: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(low, *args, **kwargs)
+        except Exception as error:
+            return {"name": low["name"], "result": False, "changes": {}, "comment": str(error), "__id__": low["__id__"]}
+
+    state.call = guarded
 
 
 def _report(state: Any, total: int) -> None:

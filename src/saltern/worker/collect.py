@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 EXCLUDED = ("/proc", "/sys", "/dev", "/mnt", "/media", "/tmp", "/run/lock")
@@ -52,11 +52,11 @@ WHOLE_BYTES = 4 << 20
 """Folders with more than this are not copied whole."""
 
 
-def changes(before: Snapshot, after: Snapshot, out: str) -> dict[str, Any]:
+def changes(before: Snapshot, after: Snapshot, out: str, whole: Collection[str] = ()) -> dict[str, Any]:
     """Copy new and changed entries below ``out``; return the answer's ``files``, ``removed`` and ``folders``, sorted.
 
     ``folders`` were copied whole, unchanged entries too, because no mount of a single file can show what happened in
-    them: a link, a removal, another mode of the folder itself, or that it is new.
+    them: a link, a removal, another mode of the folder itself, or that it is new. Those of ``whole`` are in any case.
     """
     files: list[dict[str, Any]] = []
     for path in sorted(after):
@@ -67,7 +67,7 @@ def changes(before: Snapshot, after: Snapshot, out: str) -> dict[str, Any]:
             files.append(described)
             _copy(described, out)
     removed = sorted(path for path in before if path not in after)
-    wanted = {os.path.dirname(path) for path in removed}
+    wanted = {os.path.dirname(path) for path in removed} | set(whole)
     wanted |= {one["path"] if one["type"] == "directory" else os.path.dirname(one["path"])
                for one in files if one["type"] != "file"}  # fmt: skip
     present = sorted(path for path in wanted if stat.S_ISDIR((after.get(path) or (0,))[0]))

@@ -3,6 +3,7 @@
 Jinja: ``iteritems``, ``itervalues``, ``iterkeys`` and ``has_key`` of mappings, lists (not views) from ``keys``,
 ``values`` and ``items``, the literals ``0600`` (Jinja of that time read it as decimal 600) and ``u'text'``.
 YAML: ``u'text'`` in a flow collection, where a Python 2 repr was put into a template.
+States: ``gid_from_name`` of ``user.present``, which Salt has no more.
 """
 
 from __future__ import annotations
@@ -97,6 +98,19 @@ def method(value: Any, name: str) -> Any:
     if isinstance(value, Mapping) and name in METHODS:
         return METHODS[name](value)
     return getattr(value, name)
+
+
+def accounts(chunks: Sequence[dict[str, Any]], files: Mapping[str, str]) -> None:
+    """Say ``gid_from_name`` as today's Salt takes it; ``files`` has the real path of each ``__file__``.
+
+    The user's main group is the one of its name that a state makes; where none does, useradd makes it.
+    """
+    groups = {str(chunk["name"]) for chunk in chunks if (chunk["state"], chunk["fun"]) == ("group", "present")}
+    for chunk in chunks:
+        if (chunk["state"], chunk["fun"]) == ("user", "present") and applies(files.get(chunk["__file__"])):
+            wanted = chunk.pop("gid_from_name", False)
+            if wanted and "gid" not in chunk and str(chunk["name"]) in groups:
+                chunk["gid"] = str(chunk["name"])
 
 
 def install() -> None:

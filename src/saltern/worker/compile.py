@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import metadata, node, places, rendering, requisites
+from . import compat, metadata, node, places, rendering, requisites, warm
 from .problem import Problems
 
 KEPT = {"__id__", "__sls__", "__env__", "__file__", "__line__"}
@@ -15,7 +16,8 @@ KEPT = {"__id__", "__sls__", "__env__", "__file__", "__line__"}
 def run(request: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a ``compile`` request."""
     target = node.of(request)
-    return compile_node(target, [str(sls) for sls in request.get("sls") or ()], list(request.get("kinds") or ()))
+    with warm.loaders():
+        return compile_node(target, [str(sls) for sls in request.get("sls") or ()], list(request.get("kinds") or ()))
 
 
 def compile_node(target: node.Node, sls: list[str], kinds: list[str]) -> dict[str, Any]:
@@ -32,14 +34,15 @@ def compile_node(target: node.Node, sls: list[str], kinds: list[str]) -> dict[st
         watcher.fail()
     sources = places.Sources(target.roots)
     for chunk in chunks:
-        chunk["__file__"], chunk["__line__"] = sources.find(chunk["__sls__"], chunk["__id__"])
+        chunk["__file__"], chunk["__line__"] = sources.find(chunk["__sls__"], chunk["__id__"], _function(chunk))
+    compat.accounts(chunks, target.roots.files)
     problems = requisites.unknown(chunks, high_state.state)
     if problems:
         raise Problems(problems)
     return {
         "low": [_plain(chunk) for chunk in chunks],
         "metadata": found,
-        "warnings": _unknown_functions(chunks, high_state.state),
+        "warnings": [*target.warnings, *_unknown(chunks, high_state.state)],
     }
 
 
@@ -61,17 +64,36 @@ def _low(high_state: Any, sls: list[str], watcher: rendering.Watcher) -> list[di
     return list(chunks)
 
 
-def _unknown_functions(chunks: list[dict[str, Any]], state: Any) -> list[str]:
-    """State functions that this Salt does not have; only a warning, because the chunk may never be applied."""
+def _function(chunk: Mapping[str, Any]) -> str:
+    return f"{chunk['state']}.{chunk['fun']}"
+
+
+def _unknown(chunks: list[dict[str, Any]], state: Any) -> Iterator[str]:
+    """State functions, and arguments of them, that this Salt does not have.
+
+    Only a warning, because the chunk may never be applied.
+    """
     known: dict[str, bool] = {}
-    found = []
     for chunk in chunks:
-        function = f"{chunk['state']}.{chunk['fun']}"
+        function, place = _function(chunk), f"{chunk['__file__']}:{chunk['__line__']}"
         if function not in known:
             known[function] = _is_known(state.states, str(chunk["state"]), function)
         if not known[function]:
-            found.append(f"{chunk['__file__']}:{chunk['__line__']}: Salt has no state function {function}")
-    return found
+            yield f"{place}: Salt has no state function {function}"
+        elif function in state.states._dict:
+            for argument in _unknown_arguments(chunk, state.states[function]):
+                yield f"{place}: Salt's {function} has no argument {argument!r}, and will fail"
+
+
+def _unknown_arguments(chunk: Mapping[str, Any], function: Any) -> list[str]:
+    """What Salt would refuse when it applies the chunk."""
+    import salt.state
+
+    signature = inspect.signature(function).parameters.values()
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in signature):
+        return []
+    taken = {parameter.name for parameter in signature} | salt.state.STATE_INTERNAL_KEYWORDS
+    return sorted(key for key in chunk if key not in taken and not key.startswith("__"))
 
 
 def _is_known(loader: Any, module: str, function: str) -> bool:
@@ -79,7 +101,7 @@ def _is_known(loader: Any, module: str, function: str) -> bool:
 
     Asked for a missing function, Salt's loader loads all of its 200 modules (2 s); so only the one is loaded first.
     """
-    if module in loader.file_mapping and module not in loader.loaded_modules:
+    if module in loader.file_mapping and module not in loader.loaded_modules and module not in loader.missing_modules:
         loader._load_module(module)
     return module in loader.missing_modules or function in loader._dict or function in loader
 

@@ -5,6 +5,7 @@ Real paths keep Salt's error messages true, and the compatibility mode can tell 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -26,12 +27,23 @@ class Roots:
         self.roots = tuple(os.path.abspath(root) for root in roots)
         self.files: dict[str, str] = {}
         self.folders: dict[str, str] = {}
+        self.times: dict[str, int] = {}
+        """When the entries of each folder changed."""
         for root in self.roots:
             self._index(root)
+
+    def now(self) -> dict[str, int]:
+        """:attr:`times` as they are now; a folder that is gone has none."""
+        found = {}
+        for folder in self.times:
+            with contextlib.suppress(OSError):
+                found[folder] = os.stat(folder).st_mtime_ns
+        return found
 
     def _index(self, root: str) -> None:
         for folder, folders, files in os.walk(root, followlinks=True):
             folders[:] = sorted(name for name in folders if name not in SKIPPED)
+            self.times[folder] = os.stat(folder).st_mtime_ns
             relative = os.path.relpath(folder, root)
             prefix = "" if relative == "." else relative + "/"
             if prefix:
@@ -54,6 +66,19 @@ class Roots:
         """The relative path of an SLS, or "" when no root has it."""
         path = sls.replace(".", "/")
         return next((name for name in (path + ".sls", path + "/init.sls") if name in self.files), "")
+
+
+_known: dict[tuple[str, ...], Roots] = {}
+"""The roots of the request before: nodes have the same."""
+
+
+def roots_of(paths: tuple[str, ...]) -> Roots:
+    """The union of roots, listed again only when a folder of theirs has other entries than before."""
+    known = _known.get(paths)
+    if known is None or known.times != known.now():
+        _known.clear()
+        known = _known[paths] = Roots(paths)
+    return known
 
 
 def sha256(path: str) -> str:

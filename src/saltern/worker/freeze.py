@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import compat, explain, node
+from . import compat, explain, node, warm
 from .problem import Problem, Problems
 
 EXACT = "__exact__"
@@ -25,23 +26,26 @@ Chunk = dict[str, Any]
 
 def run(request: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a ``freeze`` request."""
-    import salt.state
-
     target = node.of(request)
-    high_state = salt.state.HighState(target.options)
-    return Freezer(target, high_state.state).freeze([dict(chunk) for chunk in request["chunks"]])
+    with warm.loaders():
+        return Freezer(target).freeze([dict(chunk) for chunk in request["chunks"]])
 
 
 class Freezer:
     """Freezes the chunks of one node."""
 
-    def __init__(self, target: node.Node, state: Any) -> None:
+    def __init__(self, target: node.Node) -> None:
         self._roots = target.roots
-        self._state = state
-        self._functions = state.functions
         self._accumulated: dict[str, dict[str, list[Any]]] = {}
         self._problems: list[Problem] = []
-        self._secrets = target.hidden()
+        self._target = target
+
+    @cached_property
+    def _functions(self) -> Any:
+        """Salt's execution functions; chunks without templates need none."""
+        import salt.state
+
+        return salt.state.HighState(self._target.options).state.functions
 
     def freeze(self, chunks: Sequence[Chunk]) -> dict[str, Any]:
         """The answer's fields; raises all problems at once."""
@@ -76,7 +80,8 @@ class Freezer:
                 return kinds[chunk["fun"]](chunk)
         except _Failed as failed:
             problem = failed.problem
-            brief, details = (explain.hide(text, self._secrets) for text in (problem.brief, problem.details))
+            secrets = self._target.hidden()
+            brief, details = (explain.hide(text, secrets) for text in (problem.brief, problem.details))
             self._problems.append(Problem(brief, self._roots.relative(problem.file), problem.line, details))
             return []
 
@@ -224,6 +229,15 @@ class Freezer:
             used |= self._dynamic(chunk)
         return {name: sha256(self._roots.files[name]) for name in sorted(used)}
 
+    @cached_property
+    def _state_modules(self) -> Any:
+        """State module → its file, as Salt's own loader of states lists them."""
+        from salt.loader import _module_dirs
+        from salt.loader.lazy import LazyLoader
+
+        options = self._target.options
+        return LazyLoader(_module_dirs(options, "states"), options, tag="states").file_mapping
+
     def _below(self, path: str) -> set[str]:
         if path in self._roots.files:
             return {path}
@@ -231,7 +245,7 @@ class Freezer:
 
     def _dynamic(self, chunk: Chunk) -> set[str]:
         """The modules that the formulas bring, when the chunk's function is one of theirs or may call them."""
-        provider = self._state.states.file_mapping.get(chunk["state"])  # without loading it: see compile
+        provider = self._state_modules.get(chunk["state"])  # without loading it: see compile
         salts_own = provider and not self._roots.root_of(os.path.realpath(provider[0]))
         if salts_own and chunk["state"] != "module" and not _calls_functions(chunk):
             return set()

@@ -7,12 +7,12 @@ work folder.
 from __future__ import annotations
 
 import atexit
-import copy
 import ctypes.util
 import glob
 import inspect
 import logging
 import os
+import pickle
 import shutil
 import socket
 import sys
@@ -40,7 +40,7 @@ def prepare() -> Any:
     import salt.utils.secret
     import salt.version
 
-    from . import compat, files
+    from . import compat, files, warm
 
     logging.disable(logging.CRITICAL)  # Salt's log may show pillar; what went wrong is in the answers
     work = tempfile.mkdtemp(prefix="saltern-worker-")
@@ -80,6 +80,7 @@ def prepare() -> Any:
     Path(work, "cache").mkdir()
     files.install()
     compat.install()
+    warm.install()
     salt.utils.secret.mask_pillar.set(False)  # states get real values; nothing here prints a pillar
     salt.loader.grains = lambda opts, *_args, **_kwargs: opts["grains"]
     salt.state.State._gather_pillar = lambda self: self.opts["pillar"]
@@ -114,6 +115,8 @@ class Node:
     roots: Any
     """:class:`~.files.Roots`."""
     secrets: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What was left out of it, for people."""
 
     @property
     def pillar(self) -> dict[str, Any]:
@@ -128,17 +131,17 @@ class Node:
 
 def of(request: Mapping[str, Any]) -> Node:
     """The node of a request's context fields."""
-    shared = prepare()
+    prepare()
     from . import compat, files  # after Salt could be imported
 
     name = str(request["node"])
     _pretend(name)
-    roots = files.Roots(request.get("roots") or ())
-    missing = [root for root in roots.roots if not os.path.isdir(root)]
+    roots = files.roots_of(tuple(request.get("roots") or ()))
+    missing = [root for root in roots.roots if root not in roots.times]
     if missing:
         raise Problems(Problem(f"formula root {root} does not exist", root) for root in missing)
     compat.use(request.get("compat") or ())
-    options = copy.copy(shared)
+    options = _own_options()
     options.update(
         {
             "id": name,
@@ -151,9 +154,22 @@ def of(request: Mapping[str, Any]) -> Node:
     )
     given = request.get("grains") or {}
     options["grains"] = fixed.of(name, given, salt_version())
-    options["grains"].update(_custom_grains(options, roots))
+    found, warnings = _custom_grains(options, roots)
+    options["grains"].update(found)
     options["grains"].update(given)
-    return Node(name, options, roots, tuple(request.get("secrets") or ()))
+    return Node(name, options, roots, tuple(request.get("secrets") or ()), warnings)
+
+
+def _own_options() -> Any:
+    """The options for one node; to copy them as Salt's type does takes ten times as long as to read them again."""
+    from salt.utils.optsdict import OptsDict
+
+    return OptsDict.from_dict(pickle.loads(_pickled()))
+
+
+@cache
+def _pickled() -> bytes:
+    return pickle.dumps(prepare().to_dict())
 
 
 def _pretend(name: str) -> None:
@@ -174,7 +190,7 @@ def _module_folders(roots: Any) -> list[str]:
     folders = []
     for root in reversed(roots.roots):
         kinds = [
-            kind for kind in ("modules", "states", "grains", "utils", "renderers") if os.path.isdir(f"{root}/_{kind}")
+            kind for kind in ("modules", "states", "grains", "utils", "renderers") if f"{root}/_{kind}" in roots.times
         ]
         if not kinds:
             continue
@@ -188,24 +204,24 @@ def _module_folders(roots: Any) -> list[str]:
     return folders
 
 
-def _custom_grains(options: dict[str, Any], roots: Any) -> dict[str, Any]:
-    """What the ``_grains`` modules of the formulas return."""
+def _custom_grains(options: dict[str, Any], roots: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What the ``_grains`` modules of the formulas return; as with Salt, one that fails gives no grain."""
     from salt.loader.lazy import LazyLoader
 
-    folders = [f"{root}/_grains" for root in roots.roots if os.path.isdir(f"{root}/_grains")]
+    folders = [f"{root}/_grains" for root in roots.roots if f"{root}/_grains" in roots.times]
     if not folders:
-        return {}
+        return {}, ()
     loader = LazyLoader(folders, options, tag="grains")
     found: dict[str, Any] = {}
+    warnings = []
     for name, function in loader.items():
         wanted = inspect.signature(function).parameters
         arguments = {"grains": {**options["grains"], **found}} if "grains" in wanted else {}
         try:
             result = function(**arguments)
         except Exception as error:
-            raise Problems(
-                [Problem(f"grain {name} of a formula failed: {error}", f"_grains/{name.split('.')[0]}.py")]
-            ) from error
+            warnings.append(f"_grains/{name.split('.')[0]}.py: {name} failed, so its grains are missing: {error}")
+            continue
         if isinstance(result, dict):
             found.update(result)
-    return found
+    return found, tuple(warnings)

@@ -25,28 +25,45 @@ class Sources:
             self._lines[file] = text.splitlines()
         return self._lines[file]
 
-    def find(self, sls: str, identifier: str) -> tuple[str, int]:
-        """The file (relative to its root) and line (0: not literally there) of a state id."""
+    def find(self, sls: str, identifier: str, function: str = "") -> tuple[str, int]:
+        """The file (relative to its root) and line (0: not literally there) of a state id.
+
+        Where Jinja has several blocks of one id, that of the state function counts.
+        """
         file = self._roots.sls_file(sls)
         lines = self.lines(file) if file else []
-        return file, literal_line(lines, identifier) or templated_line(lines, identifier)
+        return file, literal_line(lines, identifier, function) or templated_line(lines, identifier)
 
     def mention(self, sls: str) -> tuple[str, int]:
         """The first file and line that includes an SLS, by its whole name or a relative one."""
-        pattern = re.compile(
-            rf"""(?:^|[\s\[,-])['"]?(?:{re.escape(sls)}|\.+{re.escape(sls.rpartition(".")[2])})['"]?(?:$|[\s\],])"""
-        )
+        name = rf"""['"]?(?:{re.escape(sls)}|\.+{re.escape(sls.rpartition(".")[2])})['"]?"""
+        pattern = re.compile(rf"""\s*-\s+{name}\s*(?:#|$)|\s*include:\s*\[(?:.*[\s,])?{name}\s*[\],]""")
         for file in sorted(name for name in self._roots.files if name.endswith(".sls")):
             for number, line in enumerate(self.lines(file), 1):
-                if pattern.search(line):
+                if pattern.match(line):
                     return file, number
         return "", 0
 
 
-def literal_line(lines: Sequence[str], identifier: str) -> int:
-    """The first line on which the id itself opens a block."""
+def literal_line(lines: Sequence[str], identifier: str, function: str = "") -> int:
+    """The first line on which the id itself opens a block, best one with the state function in it."""
     pattern = re.compile(rf"""\s*(['"]?){re.escape(identifier)}\1\s*:\s*($|#|\{{)""")
-    return next((number for number, line in enumerate(lines, 1) if pattern.match(line)), 0)
+    found = [number for number, line in enumerate(lines, 1) if pattern.match(line)]
+    if len(found) < 2 or not function:
+        return found[0] if found else 0
+    return next((number for number in found if _has_function(lines[number - 1 :], function)), found[0])
+
+
+def _has_function(block: Sequence[str], function: str) -> bool:
+    """Whether the function, whole or with its own part as an item, stands in the block that the first line opens."""
+    indent = len(block[0]) - len(block[0].lstrip())
+    module, _, name = function.partition(".")
+    inside = []
+    for line in block[1:]:
+        if line.strip() and not line.lstrip().startswith(("{", "#")) and len(line) - len(line.lstrip()) <= indent:
+            break
+        inside.append(line.strip().rstrip(":"))
+    return function in inside or (module in inside and f"- {name}" in inside)
 
 
 def templated_line(lines: Sequence[str], identifier: str) -> int:

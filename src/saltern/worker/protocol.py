@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import IO, Any
 
-from . import install
+from . import beside, install
 from .problem import Problems
 
 OPERATIONS = {"compile": "compile", "freeze": "freeze", "apply": "apply"}
@@ -24,6 +24,9 @@ OPERATIONS = {"compile": "compile", "freeze": "freeze", "apply": "apply"}
 
 def main(argv: Sequence[str]) -> int:
     """Serve requests until stdin ends, or apply one request of a file."""
+    if len(argv) > 3 and argv[0] == "beside":
+        beside.forward(argv[1], map(int, argv[2].split(",")))
+        argv = argv[3:]
     answers = _claim_stdout()
     if list(argv) == ["serve"]:
         return serve(sys.stdin, answers)
@@ -36,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     if len(argv) == 2 and argv[0] == "install":
         install.install(argv[1])
         return 0
-    sys.stderr.write("usage: worker serve | worker apply REQUEST.json | worker install FOLDER\n")
+    sys.stderr.write("usage: worker serve | worker [beside HOST PORT,…] apply REQUEST.json | worker install FOLDER\n")
     return 2
 
 

@@ -25,7 +25,7 @@ class Watcher:
     def __init__(self, target: Node) -> None:
         self._roots = target.roots
         self._sources = places.Sources(target.roots)
-        self._secrets = target.hidden()
+        self._target = target
         self._problems: list[Problem] = []
         self._seen: list[str] = []
 
@@ -62,7 +62,7 @@ class Watcher:
         return Problem(brief, self._roots.sls_file(sls_name.group(1)) if sls_name else "", 0, details)
 
     def _hidden(self, text: str) -> str:
-        return explain.hide(text, self._secrets)
+        return explain.hide(text, self._target.hidden())
 
 
 def _text(error: Exception) -> str:

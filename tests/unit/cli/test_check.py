@@ -11,7 +11,7 @@ __all__ = ["model"]
 def test_the_model_alone_needs_no_worker(model: Model) -> None:
     model.write({"../formula/web/init.sls": "{% for %}\n"})
     said = model("check", "--model-only", "--worker", "container")
-    assert (said.code, said.out) == (ExitCode.OK, "1 nodes: no errors, 0 warnings\n"), said.err
+    assert (said.code, said.out) == (ExitCode.OK, "1 node: no errors, 0 warnings\n"), said.err
     assert model("check", "--model-only", "--json").json == {"nodes": 1, "states": None, "warnings": []}
 
 
@@ -52,7 +52,7 @@ def test_errors_and_warnings_are_told_together(model: Model) -> None:
 def test_warnings_are_told_once_and_can_be_allowed(model: Model) -> None:
     model.write({"nodes/web01.yml": "classes: [service]\nparameters:\n  web: {name: a, name: b}\n  token: hunter2\n"})
     said = model("check", "--model-only")
-    assert said.out == "1 nodes: no errors, 2 warnings\n"
+    assert said.out == "1 node: no errors, 2 warnings\n"
     assert said.err.count("warning: ") == 2
     assert "hunter2" not in said.err
     problems = model.wrong(ExitCode.MODEL, "check", "--model-only", "--strict")
@@ -62,7 +62,7 @@ def test_warnings_are_told_once_and_can_be_allowed(model: Model) -> None:
     ]
     allow = "check: {allow: [{kind: duplicate-key, files: 'nodes/*'}, {kind: plain-secret}]}\n"
     model.write({"saltern.yml": f"formulas: [{{name: web, path: ../formula}}]\n{allow}"})
-    assert model("check", "--model-only", "--strict").out == "1 nodes: no errors, 0 warnings\n"
+    assert model("check", "--model-only", "--strict").out == "1 node: no errors, 0 warnings\n"
 
 
 def test_a_schema_of_a_formula_that_is_wrong(model: Model) -> None:

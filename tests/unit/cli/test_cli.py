@@ -125,6 +125,11 @@ def test_every_verb_has_the_common_options(words: tuple[str, ...]) -> None:
         assert {"--worker", "--progress"} <= names
 
 
+@pytest.mark.parametrize("name", sorted(name for name, one in cli.commands.items() if isinstance(one, click.Group)))
+def test_help_of_every_group_has_examples(run: Run, name: str) -> None:
+    assert f"saltern {name}" in run(name, "--help").out.partition("Examples:")[2]
+
+
 def test_help_of_the_whole_and_version(run: Run) -> None:
     assert "Examples:" in run("--help").out
     assert run("--version").out.startswith("saltern, version ")
@@ -192,13 +197,13 @@ def test_a_local_worker_builds_nothing(model: Model) -> None:
 
 def test_check(model: Model) -> None:
     said = model("check")
-    assert (said.code, said.out) == (ExitCode.OK, "1 nodes with 3 states: no errors, 0 warnings\n"), said.err
+    assert (said.code, said.out) == (ExitCode.OK, "1 node with 3 states: no errors, 0 warnings\n"), said.err
     assert model("check", "--json").json == {"nodes": 1, "states": 3, "warnings": []}
 
 
 def test_check_from_a_folder_below(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(model.root / "nodes")
-    assert model.run("check", "--worker", "local").out.startswith("1 nodes with 3 states")
+    assert model.run("check", "--worker", "local").out.startswith("1 node with 3 states")
 
 
 def test_show(model: Model) -> None:
@@ -272,7 +277,7 @@ def test_a_duplicate_key_is_a_warning_and_with_strict_an_error(model: Model) -> 
     said = model("check")
     assert said.code == ExitCode.OK
     assert "warning: " in said.err
-    assert "1 warnings" in said.out
+    assert "1 warning" in said.out
     (warning,) = model("check", "--json").json["warnings"]
     assert "web01.yml:4" in [place(warning, i).rpartition(":")[0] for i in range(len(warning["places"]))]
     (problem,) = model.wrong(ExitCode.MODEL, "check", "--strict")

@@ -11,8 +11,9 @@ import pytest
 
 from saltern.base.errors import ExitCode
 from saltern.cli import context
+from saltern.project import pruning
 from tests.unit.cli.conftest import Run, Said
-from tests.unit.project.cloud import Machine, World
+from tests.unit.project.cloud import Machine, World, render
 
 
 @dataclass(frozen=True)
@@ -247,3 +248,21 @@ def test_a_rollout_at_work_and_one_that_was_killed(up: Cloud) -> None:
         assert "is at work: start:web." in up("status").out
         busy = up("apply", "--yes", "--json")
         assert busy.code == ExitCode.LOCKED
+
+
+# ---- prune
+
+
+def test_data_of_replaced_instances_is_listed_and_removed(up: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "render_locked", render)
+    assert up("prune").out == "There is nothing to remove.\n"
+    for version, image in (("3.10.8-1", "k310"), ("4.0.5-8", "k405")):
+        up.world.node("mq", fresh=True, version=version, image=image)
+        assert up("apply", "--yes").code == ExitCode.OK
+    refused = up("prune")
+    assert (refused.code, refused.out) == (ExitCode.USAGE, "lab-mq-data\n")
+    assert "give --yes" in refused.err
+    assert "lab-mq-data" in up.world.engine.there
+    assert up("prune", "--yes", "--json").json == {"volumes": ["lab-mq-data"]}
+    assert "lab-mq-data" not in up.world.engine.there
+    assert up("prune", "--yes", "--json").json == {"volumes": []}

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from saltern.base.errors import FormulaError, Problem
-from saltern.formulas.metadata import Balancer, Check, Connection, Metadata, Probe, ProcessHints, Volume, read_metadata
+from saltern.formulas.metadata import (
+    Balancer,
+    Check,
+    Connection,
+    Metadata,
+    Probe,
+    ProcessHints,
+    Reload,
+    Volume,
+    read_metadata,
+)
 
 
 BALANCER = {
@@ -44,6 +54,7 @@ def test_everything_said() -> None:
                 "ports": [80, 443],
                 "probe": {"http": {"port": 80, "path": "/up"}, "timeout": 7},
                 "enabled": False,
+                "reload": {"folders": ["/etc/web"], "check": ["web", "-t"], "command": ["kill", "-HUP", "1"]},
             }
         },
         "volumes": [{"name": "data", "path": "/srv"}, {"name": "run", "path": "/run/web", "kind": "runtime"}],
@@ -67,6 +78,7 @@ def test_everything_said() -> None:
                 ports=(80, 443),
                 probe=Probe("http", 80, "/up", timeout=7),
                 enabled=False,
+                reload=Reload(("/etc/web",), ("kill", "-HUP", "1"), ("web", "-t")),
             )
         },
         volumes=(Volume("data", "/srv"), Volume("run", "/run/web", "runtime")),
@@ -88,6 +100,23 @@ def test_everything_said() -> None:
 def test_probes(raw: dict[str, Any], probe: Probe | None) -> None:
     got = read_metadata("n", {"web": {"container": {"processes": {"web": {"probe": raw}}}}})
     assert got.processes["web"].probe == probe
+
+
+@pytest.mark.parametrize(
+    "reload",
+    [
+        {"folders": ["/etc/web"]},
+        {"command": ["x"]},
+        {"folders": [], "command": ["x"]},
+        {"folders": ["/etc/web/"], "command": ["x"]},
+        {"folders": ["/"], "command": ["x"]},
+        {"folders": ["etc"], "command": ["x"]},
+        {"folders": ["/etc/web"], "command": []},
+    ],
+)
+def test_a_reload_that_says_too_little(reload: dict[str, Any]) -> None:
+    with pytest.raises(FormulaError):
+        read_metadata("n", {"web": {"container": {"processes": {"web": {"reload": reload}}}}})
 
 
 def test_formulas_of_a_node_are_put_together() -> None:

@@ -237,6 +237,19 @@ def test_bundled_formulas_and_an_override_of_one(model: Model) -> None:
     assert set(found) == {*bundled, "zzz"}
 
 
+def test_a_formula_of_a_service_replaces_the_bundled_one_whatever_it_is_called(model: Model) -> None:
+    """Else it would get the bundled formula's ``meta/``, which asks its ``map.jinja`` for what that does not have."""
+    name = sorted(model.resolve())[0]
+    own = model.root / "own" / name
+    (own / "meta").mkdir(parents=True)
+    (own / "meta" / "container.yml").write_text("ports: []\n")
+    named = FormulaSetting("salt-formula-own", path="own")
+    assert name in model.resolve(named)  # it only adds to the bundled one
+    (own / "init.sls").write_text("")
+    assert name not in model.resolve(named)
+
+
+
 def test_all_missing_folders_at_once(model: Model) -> None:
     found = model.refused(FormulaSetting("a", path="x"), FormulaSetting("b", path="y"))
     assert [p.brief.split(":")[0] for p in found] == ["formula 'a'", "formula 'b'"]

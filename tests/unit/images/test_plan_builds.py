@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -9,7 +10,7 @@ from typing import cast
 import pytest
 
 from saltern.images.build import Action, Site, Step, plan_builds
-from saltern.images.engine import Engine, Image
+from saltern.images.engine import LABEL_KEY, Engine, Image
 from saltern.images.packages import LockedImage, PackageLock, write_lock
 from saltern.images.recipe import Recipe
 
@@ -23,9 +24,14 @@ UNLOCKED = replace(RECIPE, packages={})
 class Has:
     def __init__(self, *tags: str) -> None:
         self.tags = tags
+        self.listed = False
 
     def images(self, _label: str) -> tuple[Image, ...]:
-        return tuple(Image(tag, 0, {}, (tag,)) for tag in self.tags)
+        self.listed = True
+        return self.present(self.tags)
+
+    def present(self, references: Sequence[str]) -> tuple[Image, ...]:
+        return tuple(Image(f"id of {tag}", 0, {LABEL_KEY: "k"}, (tag,)) for tag in references if tag in self.tags)
 
 
 @pytest.fixture
@@ -46,6 +52,15 @@ def tag(site: Site, name: str, packages: dict[str, str]) -> str:
 
 def test_what_is_there_is_kept(site: Site) -> None:
     assert plan(site, "web", tag(site, "web", OWN), web=OWN).action is Action.KEEP
+
+
+def test_images_that_nobody_asks_for_are_not_listed(site: Site) -> None:
+    write_lock(site.model, PackageLock({"web": LockedImage("debian-12", OWN)}))
+    engine = Has(tag(site, "web", OWN), tag(replace(site, cloud="theirs"), "web", OWN))
+    (step,) = plan_builds(cast("Engine", engine), [replace(UNLOCKED, name="web")], site)
+    assert (step.action, step.id, engine.listed) == (Action.KEEP, f"id of {tag(site, 'web', OWN)}", False)
+    plan_builds(cast("Engine", engine), [replace(UNLOCKED, name="new")], site)
+    assert engine.listed
 
 
 def test_what_is_not_there_is_built_with_its_packages(site: Site) -> None:

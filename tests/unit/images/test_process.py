@@ -46,6 +46,48 @@ def test_data_is_what_the_unit_may_write_to_and_its_users_home() -> None:
     assert read(service("ExecStart=/bin/web")).state == ()  # root's home is no place for data
 
 
+@pytest.mark.parametrize(
+    ("start", "user"),
+    [
+        *((start, "64062:64061") for start in ("/bin/web", "-/bin/web", "!!/bin/web")),
+        *((start, "") for start in ("!/bin/web", "+/bin/web", "-!/bin/web", "@+/bin/web web")),
+    ],
+)
+def test_a_command_with_full_privileges_starts_as_root_and_its_folders_are_the_users(start: str, user: str) -> None:
+    found = read(service(f"ExecStart={start}", "User=glance", "RuntimeDirectory=web"))
+    assert (found.command, found.user) == (("/bin/web",), user)
+    assert found.runtime == (RuntimeDirectory("/run/web", owner=None if user else "64062:64061"),)
+    assert found.capabilities == (() if user else ROOT_CAPABILITIES)
+    assert found.state == ("/var/lib/glance",)
+
+
+def test_an_instance_of_a_template_knows_its_name() -> None:
+    unit = service("Type=forking", "PIDFile=/run/%p/%i.pid", "ExecStart=/bin/ctl %i %I %p %N start")
+    script = read_process("pg@15-main", {"unit": unit}, None, ACCOUNTS).command[2]
+    assert "/bin/ctl 15-main 15/main pg pg@15-main start" in script
+    assert "/run/pg/15-main.pid" in script
+
+
+def test_a_unit_that_ends_at_once_is_no_process() -> None:
+    unit = service("Type=oneshot", "RemainAfterExit=on", "ExecStart=/bin/true")
+    with pytest.raises(ImageError) as caught:
+        read(unit, unit_path="/lib/systemd/system/web.service")
+    (problem,) = caught.value.problems
+    assert problem.brief == "service 'web' is no process: its unit is of Type=oneshot and ends after /bin/true"
+    assert str(problem.places[0]) == "/lib/systemd/system/web.service"
+    assert read(unit, hints=ProcessHints(command=("/bin/web",))).command == ("/bin/web",)
+
+
+def test_a_daemon_that_starts_as_root_may_put_itself_into_a_chroot() -> None:
+    """As the haproxy and the sshd of Debian do; both engines allow it by default."""
+    assert "SYS_CHROOT" in read(service("ExecStart=/bin/web")).capabilities
+
+
+def test_the_formula_decides_about_the_user_of_a_privileged_command() -> None:
+    hints = ProcessHints(user="glance")
+    assert read(service("ExecStart=!/bin/web", "User=root"), hints=hints).user == "64062:64061"
+
+
 # ---- systemd.syntax
 
 
@@ -291,9 +333,22 @@ def test_the_container_ends_when_the_daemon_ends(daemon: Daemon) -> None:
             shell.kill()
 
 
+def test_the_pid_file_of_an_earlier_run_is_not_taken_for_the_daemon(daemon: Daemon) -> None:
+    daemon.path.write_text(f"#!/bin/sh\n[ ! -e {daemon.pid_file} ] || exit 7\necho started > {daemon.log}\nexit 3\n")
+    daemon.pid_file.write_text("999999999")  # of a daemon that was killed
+    with daemon.start() as shell:
+        assert shell.wait(10) == 3
+
+
 def test_a_daemon_that_does_not_start_ends_the_container_with_its_code() -> None:
     command = read(service("Type=forking", "PIDFile=/nonexistent", "ExecStart=/bin/sh -c 'exit 3'")).command
     assert subprocess.run(command, check=False, timeout=10).returncode == 3
+
+
+def test_a_forking_daemon_gets_the_variables_of_its_environment_files() -> None:
+    unit = service("Type=forking", "EnvironmentFile=-/etc/default/web", "ExecStart=/bin/web $OPTS $$HOME")
+    script = read(unit, environment_files={"/etc/default/web": ""}).command[2]
+    assert script.startswith(r"rm -f /run/web.pid; set -a; . /etc/default/web; set +a; /bin/web $OPTS \$HOME || exit; ")
 
 
 def test_forking_without_a_pid_file_uses_the_usual_one() -> None:
@@ -304,7 +359,7 @@ def test_forking_without_a_pid_file_uses_the_usual_one() -> None:
 def test_an_init_script_alone() -> None:
     got = read_process("web", {"unit": "", "init": "#!/bin/sh\n"}, None, ACCOUNTS)
     assert got.source == "/etc/init.d/web"
-    assert got.command[2].startswith("/etc/init.d/web start || exit;")
+    assert got.command[2].startswith("rm -f /run/web.pid; /etc/init.d/web start || exit;")
     assert "/run/web.pid" in got.command[2]
     assert got.capabilities == ROOT_CAPABILITIES
 

@@ -114,6 +114,11 @@ def test_values_inside_themselves_are_loops(model: Write, parameters: str) -> No
         assert "loop" in problem.brief or "itself" in problem.brief
 
 
+def test_a_loop_is_told_once_whichever_value_leads_into_it(model: Write) -> None:
+    root = model(**{"nodes/n": "parameters: {a: '${b}', b: '${c}', c: '${a}', d: '${b}'}"})
+    assert places(the_problem(root)) == ["nodes/n.yml:1:17", "nodes/n.yml:1:28", "nodes/n.yml:1:39"]
+
+
 def test_references_that_grow_for_ever_end(model: Write) -> None:
     root = model(
         **{"nodes/n": "classes: [c]\nparameters: {a: '${b}', b: {x: '${a}'}}", "classes/c": "parameters: {a: {q: 1}}"}

@@ -56,6 +56,12 @@ def test_a_class_by_a_reference_or_a_mapping_is_used(model: Write) -> None:
     assert found.warnings == ()
 
 
+def test_nothing_is_called_unused_while_a_class_is_skipped(model: Write) -> None:
+    root = model(**{"nodes/n": "classes: [gone]\nparameters: {_param: {x: 1}}", "classes/a": ""})
+    found = review(open_inventory(root, options=Options(ignore_class_notfound=True)))
+    assert found.warnings == ()
+
+
 def test_nothing_is_called_unused_while_a_node_is_broken(model: Write) -> None:
     root = model(**{"nodes/n": "classes: [gone]\nparameters: {_param: {x: 1}}", "classes/a": ""})
     found = review(open_inventory(root))

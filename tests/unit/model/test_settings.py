@@ -11,6 +11,8 @@ from saltern.model.allow import Allowance
 from saltern.model.settings import (
     BUILT_IN_BASES,
     FormulaSetting,
+    KubernetesNode,
+    KubernetesSettings,
     NodeSettings,
     Publish,
     Settings,
@@ -45,16 +47,28 @@ def test_everything(tmp_path: Path) -> None:
         "formulas: [{name: web, git: 'https://g', ref: v1, compat: python2}, {name: db, path: ../db}]\n"
     )
     assert load_settings(tmp_path) == Settings(
-        *("lab", "docker", "127.0.0.1:5000/x", "https://x"),
+        *("lab", "compose", "docker", "127.0.0.1:5000/x", "https://x"),
         {**BUILT_IN_BASES, "mine": {"image": "debian:12"}},
         (FormulaSetting("web", git="https://g", ref="v1", compat="python2"), FormulaSetting("db", path="../db")),
     )
 
 
+def test_what_kubernetes_is_told(tmp_path: Path) -> None:
+    (tmp_path / "saltern.yml").write_text(
+        "target: kubernetes\nkubernetes: {context: c, namespace: prod, storage: 5Gi, pull_secrets: [a, b]}\n"
+    )
+    assert load_settings(tmp_path).target == "kubernetes"
+    assert load_settings(tmp_path).kubernetes == KubernetesSettings("c", "prod", storage="5Gi", pull_secrets=("a", "b"))
+    raw = {"target": "kubernetes", "kubernetes": {"storage": {"data": "1Gi"}, "node_selector": {"a": "b"}}}
+    settings, problems = read_node_settings(raw, "n", BUILT_IN_BASES)
+    assert (settings.target, problems) == ("kubernetes", ())
+    assert settings.kubernetes == KubernetesNode(storage={"data": "1Gi"}, node_selector={"a": "b"})
+
+
 def test_problems_have_their_place_and_advice(tmp_path: Path) -> None:
     unknown, engine = refused(tmp_path, "cloud: lab\nclowd: x\nengine: lxc\n")
     assert "'clowd' was unexpected" in unknown.brief
-    known = "backup, bases, check, cloud, engine, formulas, inventory, registry, source"
+    known = "backup, bases, check, cloud, engine, formulas, inventory, kubernetes, registry, source, target"
     assert unknown.resolution == f"known keys: {known}"
     assert "engine: 'lxc' is not one of" in engine.brief
     assert engine.resolution == "use one of podman, docker"
@@ -125,12 +139,24 @@ def test_node_settings() -> None:
 @pytest.mark.parametrize(
     ("raw", "brief", "resolution"),
     [
-        ({"target": "vm"}, "n: target: 'vm' is not one of", "use one of compose, none"),
+        ({"target": "vm"}, "n: target: 'vm' is not one of", "use one of compose, kubernetes, none"),
         ({"base": "arch"}, "n: base 'arch' does not exist", "known: debian-12, debian-13"),
         ({"publish": [{"port": 80}]}, "n: publish:0: 'address' is a required property", ""),
         ({"publish": [{"port": 80, "address": "80"}]}, "n: publish:0:address: '80' does not match", ""),
+        *(
+            (
+                {"publish": [{"port": 80, "address": address}]},
+                f"n: publish: {address} is no address of a machine",
+                "write an IPv4 address and a port from 1 to 65535, e.g. 127.0.0.1:8080",
+            )
+            for address in ("127.0.0.1:65536", "127.0.0.1:0", "1.2.3:80", "1.2.3.400:80")
+        ),
         ({"memory": "lots"}, "n: memory: 'lots' does not match", ""),
-        ({"x": 1}, "'x' was unexpected", "known keys: base, grains, image, memory, publish, replicas, target"),
+        (
+            {"x": 1},
+            "'x' was unexpected",
+            "known keys: base, grains, image, kubernetes, memory, publish, replicas, target",
+        ),
         ({"replicas": 0}, "n: replicas: 0 is less than", ""),
         ({"replicas": "2"}, "n: replicas: '2' is not of type 'integer'", ""),
         (
@@ -138,6 +164,12 @@ def test_node_settings() -> None:
             "n: 2 replicas cannot all be published at 1.2.3.4:80",
             "publish the balancer in front of them instead, or remove `replicas`",
         ),
+        (
+            {"replicas": 2, "kubernetes": {"every_machine": True}},
+            "n: a node with a pod on every machine has no replicas of its own",
+            "remove one of `replicas` and `kubernetes: {every_machine: true}`",
+        ),
+        ({"kubernetes": {"storage": {"data": "much"}}}, "n: kubernetes:storage:data: 'much' does not match", ""),
         ([], "n: [] is not of type 'object'", ""),
     ],
 )

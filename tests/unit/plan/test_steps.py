@@ -110,6 +110,31 @@ def test_steps(there: tuple[Container, ...], done: tuple[str, ...], expected: li
     assert [s.act for s in steps.changes] == [Act(line.split()[0]) for line in expected if not line.startswith("wait")]
 
 
+def test_a_job_that_is_done_again_says_why() -> None:
+    gone = "what it did is gone: there is no volume lab-db-data"
+    steps = plan_up(PAIR, RENDERED, Running((DB, WEB), frozenset({BEFORE}), {AFTER: gone}))
+    assert [f"{step.key}: {step.reason}" for step in steps.changes if step.act is Act.JOB] == [
+        f"job:{AFTER.removeprefix('lab-')}: {gone}"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("owed", "expected"),
+    [((), []), (("web",), ["web"]), (("web", "db"), ["db", "web"]), (("web", "unknown", "unchecked"), ["web"])],
+)
+def test_checks_that_are_owed_are_made_without_a_change(owed: tuple[str, ...], expected: list[str]) -> None:
+    running = Running((DB, WEB), frozenset({BEFORE, AFTER}))
+    steps = plan_up(PAIR, RENDERED, running, Wants(verified=("db", "web"), owed=owed))
+    assert [(s.act, s.workload) for s in steps.changes] == [(Act.VERIFY, name) for name in expected]
+    assert {s.reason for s in steps.changes} <= {"an earlier rollout did not come that far"}
+
+
+def test_a_check_that_is_owed_is_made_once_where_its_workload_changes() -> None:
+    running = Running((DB, container("lab-web", hashed="old")), frozenset({BEFORE, AFTER}))
+    steps = plan_up(PAIR, RENDERED, running, Wants(verified=("db", "web"), owed=("web",)))
+    assert [step.key for step in steps.changes] == ["start:web", "verify:web"]
+
+
 def test_workloads_come_after_what_they_need() -> None:
     assert [[steps[0].workload for steps in wave] for wave in plan().waves] == [["db"], ["web"]]
 

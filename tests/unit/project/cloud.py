@@ -2,7 +2,9 @@
 
 Each node renders ``/etc/NAME.conf`` from its parameter ``conf``, a line per key. Its parameter ``image`` is the key of
 its image, ``image_name`` an image that it shares with others, ``version`` the version of its package. It has one check,
-and needs what its parameter ``needs`` lists.
+and needs what its parameter ``needs`` lists. With ``reloads`` its file is in ``/etc/NAME.d``, and its process takes
+that over while it runs; ``fixed`` is then the text of another file, ``/etc/NAME.fixed``. With ``fresh`` it has the
+``RULES``, and a job beside its process; with ``staged`` the ``STAGES``.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import yaml
 
 from saltern.base.process import Completed, LocalRunner
 from saltern.base.store import canonical, digest, write_atomically
-from saltern.formulas.metadata import Check
+from saltern.formulas.metadata import Check, Volume
 from saltern.formulas.worker import ApplyResult, ChangedFile
 from saltern.images.build import Action, Built
 from saltern.images.engine import RunSpec
@@ -29,14 +31,54 @@ from saltern.project.building import Imaged
 from saltern.project.compiling import Compiled
 from saltern.project.configuring import ANSWER, MASKED, Configured, masked_texts
 from saltern.project.context import Options, Project, open_project
-from saltern.project.rendering import COMPOSE_FILE, Rendered
+from saltern.project.rendering import COMPOSE_FILE, Rendered, ledger_of
 from saltern.project.revealing import Revealer
 from saltern.targets import compose
-from saltern.targets.workload import Cloud, ConfigMount, Workload
+from saltern.targets.workload import Cloud, ConfigMount, Job, Workload
 from tests.trees import write_tree
 from tests.unit.project.compiled import Nodes
 from tests.unit.rollout.fakes import FakeEngine
 from tests.unit.targets.clouds import workload
+
+RULES: dict[str, Any] = {
+    "container": {"volumes": [{"name": "data", "path": "/data"}]},
+    "upgrade": {
+        "components": [
+            {
+                "name": "web",
+                "package": "web",
+                "free": "patch",
+                "downgrade": {"allowed": "otherwise", "source": "the guide"},
+                "otherwise": {
+                    "way": "fresh",
+                    "volume": "data",
+                    "source": "the guide",
+                    "unless_holding": {"command": ["holding"]},
+                },
+            }
+        ]
+    },
+}
+"""No jump is allowed in place, forth and back; a fresh instance takes over where the old one holds nothing."""
+
+STAGES: dict[str, Any] = {
+    "backup": {"items": [{"name": "all"}]},
+    "upgrade": {
+        "components": [
+            {
+                "name": "web",
+                "package": "web",
+                "free": "minor",
+                "jumps": [{"from": "22", "to": "27", "source": "our tests", "tested": True}],
+                "downgrade": {"allowed": "before-contract", "source": "the guide"},
+                "stages": {
+                    name: [{"name": name, "command": [name, "web"]}] for name in ("check", "expand", "contract")
+                },
+            }
+        ]
+    },
+}
+"""From 22 to 27 by stages, and back until the last."""
 
 FORMULA = {"init.sls": "a:\n  test.nop\n"}
 
@@ -49,12 +91,18 @@ class WorldEngine(FakeEngine):
     good: dict[str, str] = field(default_factory=dict)
     """Container → the only hash of it with which the check of its workload does not fail."""
     environment: dict[str, str] = field(default_factory=dict)
+    there: set[str] = field(default_factory=set)
+    """Names of volumes."""
 
     def sweep(self) -> tuple[str, ...]:
         return ()
 
     def volumes(self, label: str) -> tuple[str, ...]:
-        return ()
+        """Those that containers brought; they stay."""
+        return tuple(sorted(self.there))
+
+    def remove_volumes(self, names: Sequence[str]) -> None:
+        self.there -= set(names)
 
     def run(self, spec: RunSpec, **_: Any) -> Completed:
         name = spec.command[1]
@@ -77,7 +125,10 @@ class Machine(LocalRunner):
         if not Path(argv[0]).name.startswith("podman-compose"):
             return super().run(argv, **more)
         words = [*argv]
-        self.engine.services = yaml.safe_load(Path(words[words.index("-f") + 1]).read_text())["services"]
+        file = yaml.safe_load(Path(words[words.index("-f") + 1]).read_text())
+        self.engine.services = file["services"]
+        mounted = [v["source"] for v in file["services"][words[-1]].get("volumes", ()) if v["type"] == "volume"]
+        self.engine.there |= {file["volumes"][source]["name"] for source in mounted}
         return self.engine.up(words[-1], replace="--force-recreate" in words)
 
 
@@ -101,7 +152,18 @@ class World:
 
     def node(self, name: str, *, replicas: int = 1, **parameters: Any) -> World:
         """Write a node; each parameter is a line of its own."""
-        known = {"conf": {}, "image": "k1", "needs": [], "version": "1.0", "image_name": "", **parameters}
+        known = {
+            "conf": {},
+            "image": "k1",
+            "needs": [],
+            "version": "1.0",
+            "image_name": "",
+            "reloads": False,
+            "fixed": "",
+            "fresh": False,
+            "staged": False,
+            **parameters,
+        }
         raw = {"applications": ["web"], "parameters": {**known, "saltern": {"replicas": replicas}}}
         write_tree(self.root, {f"nodes/{name}.yml": yaml.safe_dump(raw, sort_keys=False)})
         written = {path.stem: yaml.safe_load(path.read_text())["parameters"] for path in self.root.glob("nodes/*")}
@@ -130,9 +192,13 @@ def render(project: Project) -> Rendered:
     configured, workloads = [], []
     for one in Nodes(project.root).compiled(project):
         name = one.member.name
-        done = _configured(project, replace(one, metadata=replace(one.metadata, checks=(_check(name),))))
+        kinds = {"fresh": RULES, "staged": STAGES}
+        chosen = [rules for kind, rules in kinds.items() if one.member.parameters[kind]]
+        raw = {"web": chosen[0]} if chosen else {}
+        done = _configured(project, replace(one, metadata=replace(one.metadata, checks=(_check(name),), raw=raw)))
         configured.append(done)
-        workloads.append(_workload(done))
+        made = _workload(done, str(project.state / "live"))
+        workloads.append(replace(made, generation=ledger_of(project).generations.get(name, 1)))
     cloud = Cloud(project.cloud, tuple(workloads))
     data = compose.project(cloud, "podman")
     return Rendered(cloud, data, project.state / COMPOSE_FILE, tuple(configured), Revealer(project))
@@ -144,33 +210,45 @@ def _check(name: str) -> Check:
 
 def _configured(project: Project, one: Compiled) -> Configured:
     member, parameters = one.member, one.member.parameters
-    path = f"/etc/{member.name}.conf"
+    name = member.name
+    path = f"/etc/{name}.d/{name}.conf" if parameters["reloads"] else f"/etc/{name}.conf"
     text = "".join(f"{key} = {value}\n" for key, value in parameters["conf"].items())
     folder = project.state / "config" / member.name
-    tree = digest(text)[:20]
+    tree = digest(text, parameters["fixed"])[:20]
     write_atomically(folder / tree / path.lstrip("/"), text.encode())
+    write_atomically(folder / tree / f"etc/{name}.fixed", parameters["fixed"].encode())
     file = ChangedFile(path, "file", "0644", 0, 0, hashlib.sha256(text.encode()).hexdigest())
     result = ApplyResult(ok=True, results=(), files=(file,))
     answer = {MASKED: masked_texts(folder / tree, result, member)}
     write_atomically(folder / f"{tree}{ANSWER}", canonical(answer).encode())
-    name = parameters["image_name"] or member.name
-    tag = f"localhost/lab/{name}:{parameters['image']}"
-    imaged = Imaged(one, Built(name, tag, parameters["image"], "id", Action.BUILD))
-    mount = ConfigMount(f"{folder / tree}{path}", path)
-    return Configured(imaged, (mount,), tree, (file,), {}, Accounts({}, {}))
+    image = parameters["image_name"] or name
+    tag = f"localhost/lab/{image}:{parameters['image']}"
+    imaged = Imaged(one, Built(image, tag, parameters["image"], "id", Action.BUILD))
+    seen = {path.rpartition("/")[0]: text, f"/etc/{name}.fixed": parameters["fixed"]}
+    seen = seen if parameters["reloads"] else {path: text}
+    mounts = tuple(ConfigMount(f"{folder / tree}{where}", where, digest(what)) for where, what in seen.items())
+    return Configured(imaged, mounts, tree, (file,), {}, Accounts({}, {}))
 
 
-def _workload(done: Configured) -> Workload:
+def _workload(done: Configured, live: str) -> Workload:
     member = done.imaged.compiled.member
+    name = member.name
     probe = {"kind": "exec", "command": ["ready"], "timeout": 1}
+    process: dict[str, Any] = {"name": name, "command": [name], "probe": probe}
+    if member.parameters["reloads"]:
+        folders, check = [f"/etc/{name}.d"], ["check", f"{name} config"]
+        process["reload"] = {"folders": folders, "check": check, "command": ["reload"]}
     made = workload(
         {
             "name": member.name,
             "node": member.node.name,
             "image": done.imaged.image.tag,
-            "processes": [{"name": member.name, "command": [member.name], "probe": probe}],
+            "processes": [process],
             "needs": member.parameters["needs"],
             "replicas": member.settings.replicas,
         }
     )
-    return replace(made, config=done.mounts, checks=(_check(member.name),))
+    if member.parameters["fresh"]:
+        job = Job("after", f"{done.imaged.image.key:0>12}", "/request", ("x",), "toolchain-t1")
+        made = replace(made, jobs=(job,), volumes=(Volume("data", "/data"),))
+    return replace(made, config=done.mounts, live=live, checks=(_check(name),))

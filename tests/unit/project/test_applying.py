@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from saltern.base.errors import LockedError, PlanError, RolloutError, UsageError
+from saltern.base.errors import LockedError, PlanError, Problem, RolloutError, UsageError
 from saltern.plan.plan import Plan
 from saltern.project import applying, planning, recording, running
 from saltern.project.applying import Applied, Terms
@@ -140,6 +142,49 @@ def test_what_cannot_be_recorded_is_not_done(world: World) -> None:
     assert apply(world).number == 2
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_disk_that_cannot_be_written_is_no_defect(world: World, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    world.node("web", conf={"workers": 8}, **WEB)
+    before = hashes(world)
+
+    def fsync(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        (problem,) = wrong(world).problems
+    assert problem.brief.startswith(str(world.state))
+    assert problem.brief.endswith(f"cannot be written: {os.strerror(number)}")
+    assert hashes(world) == before
+    apply(world)
+    assert plan(world).is_empty
+
+
+# ---- what is missing
+
+
+def test_a_container_that_is_gone_is_told(world: World) -> None:
+    world.engine.running.pop("lab-db")
+    lines = {line.service: line for line in running.status(world.project()).lines}
+    assert (lines["db"].state, lines["db"].ready, lines["db"].why) == ("missing", False, "its container is gone")
+    assert lines["web"].ready
+    apply(world)
+    assert all(line.ready for line in running.status(world.project()).lines)
+
+
+def test_what_a_newer_rollout_took_away_is_not_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.without("web")
+    with monkeypatch.context() as patch:
+        patch.setattr(applying.Record, "end", lambda *_: None)  # SIGKILL writes no end
+        apply(world)
+    assert [line.service for line in running.status(world.project()).lines] == ["db"]
+
+
+def test_a_cloud_that_was_taken_down_misses_nothing(world: World) -> None:
+    world.engine.running.clear()
+    assert running.status(world.project()).lines == ()
+
+
 # ---- failing
 
 
@@ -168,7 +213,53 @@ def test_going_on_after_a_failure(world: World) -> None:
     apply(world)
     assert "create lab-db" not in world.engine.acts, "it has been done"
     assert "create lab-web" in world.engine.acts
+    assert world.engine.acts.count("check db") == 1, "the gate that it did not pass"
     assert plan(world).is_empty
+
+
+def test_a_failed_gate_is_not_forgotten_where_nothing_else_is_to_be_done(world: World) -> None:
+    world.node("web", conf={"workers": 8}, **WEB)
+    world.engine.failing["web"] = "no"
+    wrong(world)
+    (step,) = plan(world).steps.changes
+    assert (step.key, step.reason) == ("verify:web", "an earlier rollout did not come that far")
+    wrong(world)
+    world.engine.failing.clear()
+    assert [proof.text for proof in apply(world).proofs] == ["web works"]
+    assert plan(world).is_empty
+    assert pasts(world)[0].outcome is Outcome.DONE
+
+
+def test_what_was_killed_before_its_last_line_is_brought_to_an_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.node("web", conf={"workers": 8}, **WEB)
+    with monkeypatch.context() as patch:
+        patch.setattr(applying.Record, "end", lambda *_: None)  # SIGKILL writes no end
+        apply(world)
+    assert pasts(world)[0].outcome is Outcome.INTERRUPTED
+    assert plan(world).is_empty
+    done = apply(world)
+    assert (done.number, done.proofs) == (3, ())
+    assert (pasts(world)[0].outcome, pasts(world)[0].target) == (Outcome.DONE, pasts(world)[1].target)
+    assert apply(world).number == 0
+
+
+def test_a_rollback_to_what_runs_already_ends_what_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = plan(world).new
+    world.node("web", conf={"workers": 8}, **WEB)
+
+    def refuse(*_: Any) -> None:
+        raise RolloutError(Problem("no"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(applying, "find_composer", refuse)
+        wrong(world)
+    target = recording.before_last(world.project())
+    assert target is not None
+    done = applying.apply_revision(world.project(), target, Terms("rollback"))
+    assert done.plan.steps.changes == ()
+    assert [(past.kind, past.outcome, past.target) for past in pasts(world)][:1] == [("rollback", Outcome.DONE, good)]
 
 
 class KilledError(BaseException):
@@ -190,7 +281,8 @@ def test_a_rollout_that_was_killed_shows_how_far_it_came_and_goes_on(
             apply(world)
     newest = pasts(world)[0]
     assert (newest.outcome, newest.done_steps, newest.open_steps) == (Outcome.INTERRUPTED, 1, ("verify:db",))
-    apply(world)
+    done = apply(world)
+    assert sorted(proof.workload for proof in done.proofs) == ["db", "web"]
     assert plan(world).is_empty
     assert [past.outcome for past in pasts(world)] == [Outcome.DONE, Outcome.INTERRUPTED, Outcome.DONE]
 

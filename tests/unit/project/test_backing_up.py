@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -47,19 +48,35 @@ def test_where_backups_are(backed: Backed, tmp_path: Path, given: str, where: st
     assert backing_up.backups_folder(backed.project()) == tmp_path / where
 
 
-def test_the_newest_backup_of_a_node_whose_files_are_there(backed: Backed) -> None:
+def test_the_newest_comes_first_and_missing_files_are_told(backed: Backed) -> None:
     backed.write(db="", web="")
     project = backed.project()
-    assert backing_up.latest_verified(project) is None
+    assert backing_up.listed(project) == ()
     folder = backing_up.backups_folder(project)
     first = make(folder, "2026-01-01T00-00-00Z", "db", "web")
     second = make(folder, "2026-01-02T00-00-00Z", "db")
-    assert backing_up.latest_verified(project) == second
-    assert backing_up.latest_verified(project, "web") == first
-    assert backing_up.latest_verified(project, "mq") is None
+    assert backing_up.listed(project) == ((second, ()), (first, ()))
     (second.folder / "db-data").unlink()
-    assert backing_up.latest_verified(project, "db") == first
     assert [bool(problems) for _, problems in backing_up.listed(project)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("there", "expected"),
+    [
+        ((), "2026-03-01T12-00-00Z"),
+        (("2026-02-28T23-59-59Z", ".part-x", "notes"), "2026-03-01T12-00-00Z"),
+        (("2026-03-01T12-00-00Z",), "2026-03-01T12-00-01Z"),
+        (("2026-03-01T12-00-00Z-2",), "2026-03-01T12-00-01Z"),
+        (("2031-01-01T00-00-00Z", "2026-02-28T23-59-59Z"), "2031-01-01T00-00-01Z"),
+    ],
+    ids=["the first", "others are older", "the same second", "a name of before", "the clock was set back"],
+)
+def test_a_new_backup_is_the_newest_whatever_the_clock_says(
+    tmp_path: Path, there: tuple[str, ...], expected: str
+) -> None:
+    for name in there:
+        (tmp_path / name).mkdir()
+    assert backing_up.free_name(tmp_path, datetime(2026, 3, 1, 12, 0, 0, 5000, tzinfo=UTC)) == expected
 
 
 def test_what_killed_processes_left_is_swept(backed: Backed) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from saltern.base.errors import ImageError
-from saltern.base.process import LocalRunner
+from saltern.base.process import Completed, LocalRunner
 from saltern.formulas.worker import UnitFiles
 from saltern.images.process import Accounts
 from saltern.project.building import read_processes, recipes_of, service_names
@@ -106,6 +109,24 @@ def test_a_revision(nodes: Nodes) -> None:
     assert describe_revision(nodes.project(RUNNER))[0] == "git@example.org:model"
     nodes.write(b="")
     assert describe_revision(nodes.project(RUNNER))[1] == f"{commit}-dirty"
+
+
+class Slow(LocalRunner):
+    """Its git does not answer what differs within the time that it is given."""
+
+    def run(self, argv: Sequence[str], **more: Any) -> Completed:
+        if "status" in argv:
+            assert more["timeout"]
+            return Completed(tuple(argv), 124, "", "took too long")
+        return super().run(argv, **more)
+
+
+def test_what_is_not_known_to_be_clean_is_dirty(nodes: Nodes) -> None:
+    nodes.write(a="")
+    git(nodes, "init", "--quiet")
+    git(nodes, "add", ".")
+    git(nodes, "commit", "--quiet", "-m", "x")
+    assert describe_revision(nodes.project(Slow()))[1].endswith("-dirty")
 
 
 def test_only_the_models_own_folder_makes_it_dirty(nodes: Nodes) -> None:

@@ -72,6 +72,19 @@ def test_what_is_wrong_with_replicas_says_where(nodes: Nodes) -> None:
     assert [place.line for place in problem.places] == [5, 4]
 
 
+def test_two_nodes_at_one_address_of_the_machine(nodes: Nodes) -> None:
+    def node(*addresses: str) -> str:
+        publish = "".join(f"    - {{port: 1, address: '{address}'}}\n" for address in addresses)
+        return f"applications: [x]\nparameters:\n  saltern:\n    publish:\n{publish}"
+
+    nodes.write(
+        a=node("127.0.0.1:80", "127.0.0.1:81"), b=node("127.0.0.2:80"), c=node("0.0.0.0:81"), d=node("1.2.3.4:82")
+    )
+    (problem,) = clashes(nodes)
+    assert problem.brief == "a and c are both published at port 81 of 0.0.0.0"
+    assert [str(place) for place in problem.places] == ["nodes/a.yml:6:26", "nodes/c.yml:5:26"]
+
+
 def test_a_problem_of_a_node_says_where_it_was_set(nodes: Nodes) -> None:
     nodes.write(a="applications: [x]\nparameters:\n  saltern:\n    memory: lots\n")
     (problem,) = clashes(nodes)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from saltern.base.errors import UsageError
+from saltern.base.errors import PlanError, UsageError
 from saltern.plan.changes import FileChange, PackageChange
 from saltern.plan.plan import Effect, Plan, WayBack
-from saltern.project import applying, planning, recording
+from saltern.plan.revision import Revision
+from saltern.project import applying, planning, recording, upgrading
 from saltern.project.applying import Terms
 from saltern.project.planning import Asked
 from tests.trees import write_tree
@@ -219,6 +221,69 @@ def test_between_two_revisions_nothing_of_what_runs_counts(up: World) -> None:
     now = planning.plan_between(up.project(), one, None)
     assert effects(now) == {"db": Effect.RESTARTED, "web": Effect.RESTARTED}
     assert planning.plan_between(project, two, two).is_empty
+
+
+Z22, Z27, Z29 = "2:22.0.2-1", "2:27.0.0-3", "2:29.0.0-1"
+STAGED = ["backup:api", "command:api:web:check:check", "command:api:web:expand:expand", "start:api", "verify:api"]
+
+
+def release(world: World, version: str, **more: Any) -> Revision:
+    """Bring a version of api, whose rules have stages; the revision."""
+    world.node("api", staged=True, version=version, image=version.replace(":", "."), needs=["db"], **more)
+    applying.apply(world.project(), Terms(asked=Asked(**more)))
+    return recording.named(world.project(), recording.rollouts(world.project())[0].target)
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backups are not what these tests are about."""
+    monkeypatch.setattr(upgrading, "backup_locked", lambda *_: None)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_between_two_releases_there_are_the_stages_of_the_upgrade(up: World) -> None:
+    old = release(up, Z22)
+    up.node("api", staged=True, version=Z27, image="2.27", needs=["db"])
+    project = up.project()
+    expected = planning.plan(project)
+    ahead = planning.plan_between(project, old, None)
+    assert [s.key for s in ahead.steps.changes] == STAGED == [s.key for s in expected.steps.changes]
+    assert (ahead.notes, ahead.way_back) == (expected.notes, WayBack.EXPANDED)
+    new = release(up, Z27)
+    forth = planning.plan_between(project, old, new)
+    assert [s.key for s in forth.steps.changes] == STAGED, "as if the old one ran, and nothing had been done"
+    back = planning.plan_between(project, new, old)
+    assert [s.key for s in back.steps.changes] == ["start:api", "verify:api"]
+    assert "the schema stays expanded" in back.notes[0]
+    assert "command:api:web:contract:contract" in [
+        s.key for s in planning.plan_between(project, new, new, Asked(contract=True)).steps.changes
+    ]
+
+
+@pytest.mark.usefixtures("quiet")
+def test_between_two_releases_what_is_not_allowed_is_refused(up: World) -> None:
+    old, new = release(up, Z22), release(up, Z27)
+    up.node("api", staged=True, version=Z29, image="2.29", needs=["db"])
+    with pytest.raises(PlanError, match="may not go from"):
+        planning.plan_between(up.project(), new, None)
+    up.node("api", staged=True, version=Z27, image="2.27", needs=["db"])
+    applying.apply(up.project(), Terms(asked=Asked(contract=True)))
+    with pytest.raises(PlanError, match="cannot go back"):
+        planning.plan_between(up.project(), new, old)
+
+
+def test_between_two_revisions_of_other_generations(up: World) -> None:
+    applying.apply(up.node("mq", fresh=True, version="3.10.8-1", image="k310").project())
+    applying.apply(up.node("mq", fresh=True, version="4.0.5-8", image="k405").project())
+    project = up.project()
+    old, new = recording.named(project, "2"), recording.named(project, "3")
+    check = "command:mq:web:check:holds nothing that must live on"
+    for first, second, service in ((old, new, "lab-mq"), (new, old, "lab-mq-g2")):
+        made = planning.plan_between(project, first, second)
+        keys = [step.key for step in made.steps.changes]
+        assert [keys[0], keys[1], keys[3]] == [check, "start:mq-g3", f"remove:{service}"]
+        assert "a fresh instance comes up" in made.notes[0]
+    assert planning.plan_between(project, new, new).is_empty
 
 
 def test_the_way_back_is_the_plan_of_the_reverse(up: World) -> None:

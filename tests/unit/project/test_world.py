@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from saltern.images.engine import Container
-from saltern.plan.steps import Act, Running, Step, Steps
-from saltern.project.world import fingerprint, is_free, leaving, processes, published
+from saltern.plan.steps import Act, Running, Step, Steps, Taken
+from saltern.project.world import fingerprint, is_free, leaving, lost_data, processes, published
 from saltern.targets.compose import LABEL_HASH, LABEL_PUBLISH, LABEL_ROLE
+from saltern.targets.live import parted
+from tests.unit.plan.revisions import record, revision
 
 
 def container(name: str, **more: Any) -> Container:
@@ -33,8 +35,9 @@ WORLD = Running((container("lab-db"), WEB), frozenset({"lab-db-before-1"}))
         Running((container("lab-db"), replace(WEB, name="lab-web-1")), WORLD.done),
         Running((container("lab-db"),), WORLD.done),
         Running(WORLD.containers, frozenset()),
+        Running(WORLD.containers, WORLD.done, taken={"lab-web": Taken("c1")}),
     ],
-    ids=["state", "another container", "made from something else", "name", "gone", "a job"],
+    ids=["state", "another container", "made from something else", "name", "gone", "a job", "configuration"],
 )
 def test_another_world_has_another_fingerprint(other: Running) -> None:
     assert fingerprint(other) != fingerprint(WORLD)
@@ -45,9 +48,41 @@ def test_what_does_not_matter_for_a_plan() -> None:
     assert fingerprint(Running((container("lab-db"), other), WORLD.done)) == fingerprint(WORLD)
 
 
+WANTED: dict[str, set[str]] = {"db": {"lab-db-data"}, "web": set()}
+OLD = revision(record("db", volumes=("lab-db-data", "lab-db-of-before")), record("other", volumes=("lab-other-data",)))
+
+
+@pytest.mark.parametrize(
+    ("running", "expected"),
+    [
+        (Running((WEB,), frozenset()), {"db": ("lab-db-data",)}),
+        (Running((), frozenset({"lab-db-after-1"})), {"db": ("lab-db-data",)}),
+        (Running((), frozenset(), {"lab-db-after-1": "gone"}), {"db": ("lab-db-data",)}),
+        (Running((WEB,), frozenset(), volumes=frozenset({"lab-db-data"})), {}),
+        (Running((), frozenset()), {}),
+    ],
+    ids=[
+        "a container is left",
+        "a done job is left",
+        "a job that counts no more is left",
+        "it is there",
+        "all is gone",
+    ],
+)
+def test_lost_data(running: Running, expected: dict[str, tuple[str, ...]]) -> None:
+    assert lost_data(OLD, WANTED, running) == expected
+    assert lost_data(None, WANTED, running) == {}
+
+
 def test_processes_are_no_jobs() -> None:
     job = container("lab-db-before-1", labels={LABEL_HASH: "h2", LABEL_ROLE: "job"})
-    assert processes((WEB, job)) == {"lab-web": "h1"}
+    assert processes((WEB, job), {}) == {"lab-web": "h1"}
+
+
+def test_what_a_process_took_over_is_part_of_what_it_runs_with() -> None:
+    assert processes((WEB,), {"lab-web": Taken("c1", "c2")}) == {"lab-web": "h1/c1"}
+    assert parted("h1/c1") == ("h1", "c1")
+    assert parted("h1") == ("h1", "")
 
 
 def test_addresses_of_what_is_removed_first() -> None:

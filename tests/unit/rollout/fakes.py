@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -15,6 +17,7 @@ from saltern.plan.steps import Act, Running, Steps, Wants, plan_up
 from saltern.rollout.composer import Composer
 from saltern.rollout.execute import Carry, Executor, Unwatched
 from saltern.rollout.journal import Journal
+from saltern.rollout.launch import ComposeLauncher
 from saltern.targets import compose
 from saltern.targets.workload import Cloud
 
@@ -29,6 +32,8 @@ class Script:
     log: str = ""
     refused: str = ""
     crashes: bool = False
+    reload_codes: tuple[int, ...] = (0,)
+    """What each reload returns, the last one for ever."""
 
 
 @dataclass
@@ -82,6 +87,10 @@ class FakeEngine:
     tries: dict[str, int] = field(default_factory=dict)
     name: str = "podman"
     balancer: FakeBalancer = field(default_factory=FakeBalancer)
+    made: dict[str, Any] = field(default_factory=dict)
+    """Container → the service in the Compose file that it was made from."""
+    loaded: dict[str, str] = field(default_factory=dict)
+    """Container → the text of the configuration with which its process runs."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def script(self, container: str) -> Script:
@@ -103,16 +112,38 @@ class FakeEngine:
     def address(self, container: str) -> str:
         return "127.0.0.1"
 
-    def exec(self, container: str, argv: Sequence[str], *, timeout: float | None = None) -> Completed:
+    def exec(self, container: str, argv: Sequence[str], **_: Any) -> Completed:
         with self.lock:
             if argv[0] == "lb":
                 self.acts.append(f"{' '.join(argv)} in {container}")
                 why = self.balancer.ask(argv[1], argv[2])
                 return Completed(tuple(argv), int(bool(why)), "", why)
+            if argv[0] == "readlink":
+                place, name = os.path.split(argv[1])
+                source = self._sources(container)[place]
+                return Completed(tuple(argv), 0, str((Path(source) / name).readlink()), "")
+            if argv[0] == "reload":
+                self.acts.append(f"reload {container}")
+                codes = self.script(container).reload_codes
+                count = self.tries[f"reload {container}"] = self.tries.get(f"reload {container}", 0) + 1
+                code = codes[min(count, len(codes)) - 1]
+                if code == 0:
+                    self._load(container)
+                return Completed(tuple(argv), code, "", "no thanks" if code else "")
             self.acts.append(f"probe {container}")
             count = self.tries[container] = self.tries.get(container, 0) + 1
             codes = self.script(container).probe_codes
             return Completed(tuple(argv), codes[min(count, len(codes)) - 1], "", "not yet")
+
+    def _sources(self, container: str) -> dict[str, str]:
+        """Where a container's mounts come from, by where they are in it."""
+        volumes = self.made[container].get("volumes", ())
+        return {one["target"]: one["source"] for one in volumes if one["type"] == "bind"}
+
+    def _load(self, container: str) -> None:
+        sources = map(Path, self._sources(container).values())
+        files = [file for one in sources for file in (sorted(one.glob("*.conf")) if one.is_dir() else [one])]
+        self.loaded[container] = "".join(file.read_text() for file in files if file.is_file())
 
     def logs(self, container: str, *, tail: int = 20) -> str:
         return "\n".join(self.script(container).log.splitlines()[-tail:])
@@ -134,6 +165,8 @@ class FakeEngine:
                 return Completed(("compose", "up"), 1, "", script.refused)
             assert replace or name not in self.running, "an existing container makes place only when it is replaced"
             labels = self.services[service]["labels"]
+            self.made[name] = self.services[service]
+            self._load(name)
             self.running[name] = Container(uuid4().hex, name, "i", script.state, script.exit_code, labels, "1")
         return Completed(("compose", "up"), 0, "", "")
 
@@ -172,6 +205,6 @@ class Lab:
         steps = self.plan(wants)
         before(steps)
         engine, composer = cast("Engine", self.engine), cast("Composer", self.engine)
-        lock, seen = threading.Lock(), witness or Unwatched()
-        Executor(self.cloud, engine, composer, self.journal, self.events.append, lock, carriers or {}, seen).run(steps)
+        launcher, seen = ComposeLauncher(self.cloud, engine, composer), witness or Unwatched()
+        Executor(self.cloud, engine, launcher, self.journal, self.events.append, carriers or {}, seen).run(steps)
         return self.engine.acts

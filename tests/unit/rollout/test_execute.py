@@ -12,7 +12,7 @@ from saltern.base.errors import EngineError, Problem, RolloutError
 from saltern.base.events import State
 from saltern.formulas.metadata import Balancer, Probe
 from saltern.plan.steps import Act, Around, Step, Wants
-from saltern.rollout import balancing, execute, probe
+from saltern.rollout import balancing, launch, probe
 from saltern.rollout.execute import Unwatched
 from saltern.rollout.journal import Journal
 from tests.unit.rollout.fakes import BALANCER, Lab, Script
@@ -23,8 +23,8 @@ BEFORE, AFTER = "db-before-aaaaaaaaaaaa", "db-after-bbbbbbbbbbbb"
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execute, "POLL", 0.001)
-    monkeypatch.setattr(execute, "JOB_TIMEOUT", 0.5)
+    monkeypatch.setattr(launch, "POLL", 0.001)
+    monkeypatch.setattr(launch, "JOB_TIMEOUT", 0.5)
     monkeypatch.setattr(probe, "INTERVAL", 0.001)
 
 
@@ -202,7 +202,7 @@ def test_what_the_model_has_no_more_goes_only_when_the_rest_is_well(lab: Lab) ->
 def test_a_process_without_a_probe_must_stay(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, script: Script, why: str
 ) -> None:
-    monkeypatch.setattr(execute, "STEADY", 0.05)
+    monkeypatch.setattr(launch, "STEADY", 0.05)
     db, web = lab.cloud.workloads
     lab.cloud = replace(lab.cloud, workloads=(replace(db, processes=(replace(db.processes[0], probe=None),)), web))
     lab.scripts["db"] = script

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
+from saltern.base.errors import RolloutError
 from saltern.rollout.journal import Journal, lost
 from saltern.targets.workload import Cloud
 from tests.unit.targets.clouds import workload
@@ -65,4 +68,31 @@ VOLUMES: dict[str, set[str]] = {
     ],
 )
 def test_lost_data_undoes_the_jobs_of_all_that_need_it(present: list[str], gone: set[str]) -> None:
-    assert lost(CLOUD, VOLUMES, present) == gone
+    assert {*lost(CLOUD, VOLUMES, present)} == gone
+
+
+def test_why_jobs_count_no_more() -> None:
+    assert lost(CLOUD, VOLUMES, ["lab-keystone-fernet"], ["cache"]) == {
+        "db": "what it did is gone: there is no volume lab-db-data",
+        "keystone": "what it did in db is gone",
+        "glance": "what it did in keystone is gone",
+        "cache": "what it did goes with the old container",
+    }
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "jobs.json"
+    Journal(path).add("a")
+    full(monkeypatch)
+    with pytest.raises(RolloutError, match="cannot be written: No space left on device"):
+        Journal(path).add("b")
+    assert Journal(path).done == {"a"}
+
+
+def full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on no file can be brought to the disk."""
+
+    def fsync(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)

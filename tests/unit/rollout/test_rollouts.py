@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from saltern.base.errors import RolloutError
-from saltern.rollout.rollouts import AVAILABILITY, JOURNAL, PLAN, Outcome, Past, Record, history
+from saltern.rollout.rollouts import AVAILABILITY, JOURNAL, PLAN, Outcome, Past, Record, history, unproven
 
 PLANNED = {"id": "p1", "new": "r2", "old": "r1", "steps": [{"key": "roll:web-1"}]}
 FULL = Path("/dev/full")
@@ -154,6 +154,52 @@ def test_any_beginning_of_a_journal_can_be_read(tmp_path: Path, length: int) -> 
     past = newest(tmp_path)
     assert past.lines == whole[: len(past.lines)]
     assert past.outcome is Outcome.INTERRUPTED
+
+
+def gates(root: Path, kind: str, *events: tuple[str, str], end: Outcome | None = None) -> Record:
+    """A rollout that was to check two workloads, one of them twice."""
+    steps = [{"key": f"verify:{name}", "act": "verify", "workload": name} for name in ("web", "db", "web")]
+    record = begun(root, kind, steps=steps)
+    for event, step in events:
+        record.write(event, step=step)
+    if end:
+        record.end(end, {}, 1.0)
+    return record
+
+
+def test_checks_that_were_not_made_are_owed_until_they_are(tmp_path: Path) -> None:
+    did, web, db = (("act", "start:db"), ("done", "start:db")), ("done", "verify:web"), ("done", "verify:db")
+    gates(tmp_path, "apply", *did, db, end=Outcome.FAILED)
+    assert unproven(history(tmp_path)) == {"web"}
+    gates(tmp_path, "apply", *did, web, web)
+    assert unproven(history(tmp_path)) == {"db"}
+    gates(tmp_path, "apply", *did, web, end=Outcome.FAILED)
+    assert unproven(history(tmp_path)) == {"web", "db"}, "it was to be made twice"
+    gates(tmp_path, "apply", end=Outcome.FAILED)
+    assert unproven(history(tmp_path)) == {"web", "db"}, "what did nothing proves nothing"
+    gates(tmp_path, "apply", end=Outcome.DONE)
+    assert unproven(history(tmp_path)) == frozenset()
+    gates(tmp_path, "apply")
+    assert unproven(history(tmp_path)) == frozenset(), "what did nothing owes nothing"
+
+
+def test_the_wall_clock_orders_nothing(tmp_path: Path) -> None:
+    """Rollouts come by their numbers, lines in their order, whatever time of day the clock said."""
+    for year in ("2031", "1970", "2026"):
+        record = gates(tmp_path, year, ("act", "start:db"), end=Outcome.DONE)
+        path = record.folder / JOURNAL
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        shifted = [{**line, "at": f"{year}-01-0{9 - n}T00:00:00+00:00"} for n, line in enumerate(lines)]
+        path.write_text("".join(json.dumps(line) + "\n" for line in shifted))
+        os.utime(record.folder, (int(year), int(year)))
+    found = history(tmp_path)
+    assert [(past.number, past.kind, past.begun[:4]) for past in found] == [
+        (3, "2026", "2026"),
+        (2, "1970", "1970"),
+        (1, "2031", "2031"),
+    ]
+    assert [past.seconds for past in found] == [1.0] * 3
+    assert begun(tmp_path).number == 4
 
 
 def test_damaged_and_missing_files(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from saltern.formulas.metadata import Check, Probe, Volume
+from saltern.formulas.metadata import Check, Probe, Reload, Volume
 from saltern.images.process import Process, RuntimeDirectory
 from saltern.model.settings import Publish
 from saltern.targets.workload import Cloud, ConfigMount, Job, Workload
@@ -38,6 +38,8 @@ def process(raw: Mapping[str, Any]) -> Process:
     }
     if "probe" in raw:
         values["probe"] = Probe(**{**raw["probe"], "command": tuple(raw["probe"].get("command", ()))})
+    if "reload" in raw:
+        values["reload"] = Reload(**{key: tuple(words) for key, words in raw["reload"].items()})
     if "runtime" in raw:
         values["runtime"] = tuple(RuntimeDirectory(**item) for item in raw["runtime"])
     return Process(**{"source": "unit", **raw, **values})

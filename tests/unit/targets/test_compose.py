@@ -110,14 +110,14 @@ def test_a_hash_depends_on_the_process(web: Workload, change: dict[str, Any]) ->
 
 
 def test_folders_in_memory_belong_to_the_process(web: Workload) -> None:
-    folders = (RuntimeDirectory("/run/web", "0750"), RuntimeDirectory("/run/web/sub"))
+    folders = (RuntimeDirectory("/run/web", "0750"), RuntimeDirectory("/run/web/sub", owner="7:8"))
     data = compose.project(
         Cloud("lab", (replace(web, processes=(replace(web.processes[0], runtime=folders),)),)), "docker"
     )
     options = {name: volume["driver_opts"]["o"] for name, volume in data["volumes"].items()}
     assert options == {
         "web-run-web": "uid=200,gid=200,mode=0750,nosuid,nodev",
-        "web-run-web-sub": "uid=200,gid=200,mode=0755,nosuid,nodev",
+        "web-run-web-sub": "uid=7,gid=8,mode=0755,nosuid,nodev",
     }
 
 
@@ -279,10 +279,10 @@ def _names(found: Cloud) -> list[list[str]]:
 def test_a_node_with_several_processes_names_each() -> None:
     one, two = process({"name": "a", "command": ["a"]}), process({"name": "b", "command": ["b"]})
     single = Workload("n", "n", "i", (one,))
-    assert single.services(one) == ("n",)
+    assert single.service(one) == "n"
     several = replace(single, processes=(one, two))
-    assert several.services(one) == ("n-a",)
-    assert replace(single, replicas=2).services(one) == ("n-1", "n-2")
+    assert several.service(one) == "n-a"
+    assert [i.service for i in replace(single, replicas=2).instances()] == ["n-1", "n-2"]
     assert [(i.service, i.hostname, i.process.name, i.number) for i in replace(several, replicas=2).instances()] == [
         ("n-a-1", "n-1", "a", 1),
         ("n-b-1", "n-1", "b", 1),
@@ -327,3 +327,15 @@ def test_jobs_run_once_beside_the_first_replica_when_all_are_ready(api: Workload
 def test_a_balancer_is_no_part_of_its_container(api: Workload) -> None:
     balancer = Balancer({"api-1": ("api/api-1",)}, ("drain",), ("idle",), ("enable",), ("ready",))
     assert services(replace(api, balancer=balancer)) == services(api)
+
+
+def test_what_a_process_can_take_over_is_no_part_of_its_container() -> None:
+    lb = read_cloud(GOLDEN / "reload").workloads[0]
+    folder, file = lb.config
+    before = hashes(lb)
+    changed = hashes(replace(lb, config=(replace(folder, source="/c1/etc/haproxy", digest="d1"), file)))
+    assert (changed["lb-haproxy"], changed["lb-agent"] != before["lb-agent"]) == (before["lb-haproxy"], True)
+    moved = hashes(replace(lb, config=(folder, replace(file, source="/c1/usr/bin/reload"))))
+    assert (moved["lb-haproxy"], moved["lb-agent"] != before["lb-agent"]) == (before["lb-haproxy"], True)
+    other = hashes(replace(lb, config=(folder, replace(file, digest="e1"))))
+    assert other["lb-haproxy"] != before["lb-haproxy"], "it is in no folder that may change"

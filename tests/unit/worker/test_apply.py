@@ -79,6 +79,18 @@ def test_failure_is_told_with_its_place_and_stops_what_requires_it(formula: Form
     assert not (tmp_path / "ran").exists()
 
 
+def test_an_argument_that_salt_does_not_have_fails_its_state_alone(formula: Formula, tmp_path: Path) -> None:
+    result = formula.apply(
+        f"a:\n  file.touch:\n  - name: {tmp_path}/x\n  - gone: 1\n"
+        f"b:\n  file.touch:\n  - name: {tmp_path}/y\n  - require: [file: a]\n"
+        f"c:\n  file.touch:\n  - name: {tmp_path}/z\n"
+    )
+    assert sorted((one.id, one.ok) for one in result.results) == [("a", False), ("b", False), ("c", True)]
+    (refused,) = [one for one in result.results if one.id == "a"]
+    assert refused.comment == "'gone' is an invalid keyword argument for 'file.touch'"
+    assert str(result.problems("web01")[0].places[0]) == "web/init.sls:1"
+
+
 def test_unknown_state_function_fails_clearly(formula: Formula) -> None:
     result = formula.apply("a:\n  nosuch.present: []\n")
     assert "nosuch.present" in result.failed[0].comment
@@ -185,6 +197,20 @@ def test_collect(formula: Formula, tmp_path: Path) -> None:
     assert copy.read_text() == "new\n"
     assert copy.stat().st_mode & 0o7777 == 0o600
     assert Path(f"{out}{top}/link").readlink() == Path("kept")
+
+
+def test_folders_that_are_wanted_whole(formula: Formula, tmp_path: Path) -> None:
+    top, out = tmp_path / "top", tmp_path / "out"
+    for name in ("some/old", "some/deep/old", "other/old"):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_text(name)
+    text = f"{top}/some/new:\n  file.managed:\n  - contents: x\n{top}/other/new:\n  file.managed:\n  - contents: x\n"
+    chunks = [dict(chunk.raw) for chunk in formula.sls(text).chunks]
+    wanted = {"out": str(out), "root": str(top), "whole": [f"{top}/some", f"{top}/missing"]}
+    result = ApplyResult.of(formula.worker._ask(formula.context, {"op": "apply", "chunks": chunks, "collect": wanted}))
+    assert result.folders == (f"{top}/some",)
+    copied = [str(path.relative_to(f"{out}{top}")) for path in Path(f"{out}{top}").rglob("*") if path.is_file()]
+    assert sorted(copied) == ["other/new", "some/deep/old", "some/new", "some/old"]
 
 
 def test_formulas_that_are_edited_meanwhile_are_no_configuration(formula: Formula, tmp_path: Path) -> None:

@@ -74,3 +74,30 @@ def test_comments_raw_blocks_and_strings_are_left_alone(formula: Formula) -> Non
         "{# 0600 #}\na:\n  test.nop:\n  - x: \"{% raw %}{{ 0600 }}{% endraw %} {{ '0600 u' ~ 10 ~ 0 }}\"\n"
     )
     assert low.chunks[0].raw["x"] == "{{ 0600 }} 0600 u100"
+
+
+USERS = """\
+a:
+  group.present: []
+  user.present:
+  - gid_from_name: true
+b:
+  user.present:
+  - gid_from_name: true
+c:
+  user.present:
+  - gid_from_name: false
+  - gid: 7
+"""
+
+
+def test_the_group_of_a_users_name_is_found_as_salt_no_more_does(formula: Formula) -> None:
+    formula.compat = True
+    low = formula.sls(USERS)
+    users = {chunk.id: chunk.raw.get("gid") for chunk in low.chunks if chunk.state == "user"}
+    assert users == {"a": "a", "b": None, "c": 7}
+    assert low.warnings == ()
+
+
+def test_formulas_of_today_are_told_of_it(formula: Formula) -> None:
+    assert len(formula.sls(USERS).warnings) == 3

@@ -171,6 +171,29 @@ def test_unknown_state_function_is_a_warning(formula: Formula) -> None:
     assert "web/init.sls:1" in low.warnings[0]
 
 
+def test_an_argument_that_salt_would_refuse_is_a_warning(formula: Formula) -> None:
+    low = formula.sls(
+        "a:\n  user.present:\n  - gid_from_name: true\n  - home: /x\n  - unless: 'false'\n  - retry: {attempts: 2}\n"
+        "b:\n  cmd.run:\n  - name: x\n  - anything: goes\n"
+    )
+    assert low.warnings == ("web/init.sls:1: Salt's user.present has no argument 'gid_from_name', and will fail",)
+
+
+def test_a_grain_that_fails_is_a_warning_as_salt_goes_on_without_it(formula: Formula) -> None:
+    formula.write({"_grains/old.py": "def main():\n    return {}.iteritems()\ndef other():\n    return {'mine': 1}\n"})
+    low = formula.sls("a:\n  test.nop:\n  - x: {{ grains.mine }}\n")
+    (warning,) = low.warnings
+    assert warning.startswith("_grains/old.py: old.main failed, so its grains are missing: 'dict' object has no")
+
+
+def test_of_several_blocks_of_one_id_that_of_the_state_function_counts(formula: Formula) -> None:
+    low = formula.sls(
+        "{% if false %}\na:\n  cmd.wait:\n  - name: x\n{% elif false %}\na:\n  file:\n  - managed\n{% endif %}\n"
+        "{% if true %}\na:\n  test:\n    - nop\n  cmd.run:\n    - name: 'true'\n{% endif %}\n"
+    )
+    assert [chunk.place for chunk in low.chunks] == ["web/init.sls:11", "web/init.sls:11"]
+
+
 class TestErrors:
     def problem(self, formula: Formula, text: str) -> tuple[str, tuple[Place, ...]]:
         with pytest.raises(FormulaError) as caught:
@@ -220,6 +243,12 @@ class TestErrors:
     def test_unknown_sls(self, formula: Formula) -> None:
         with pytest.raises(FormulaError, match=r"nothing\.here"):
             formula.compile("nothing.here")
+
+    def test_a_word_in_a_comment_is_no_include(self, formula: Formula) -> None:
+        formula.write({"other/init.sls": "# a gone thing: gone, [gone]\na:\n  test.nop:\n  - gone: 1\n"})
+        with pytest.raises(FormulaError) as caught:
+            formula.compile("gone")
+        assert [place for problem in caught.value.problems for place in problem.places] == []
 
     def test_unknown_include(self, formula: Formula) -> None:
         brief, places = self.problem(formula, "include:\n- web.gone\n")

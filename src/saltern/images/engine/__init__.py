@@ -75,11 +75,82 @@ class Container:
     """Its named volumes and host paths; memory that is no volume is not among them."""
 
 
-class Engine(Protocol):
-    """What Saltern asks of a container engine. Every method raises :class:`~saltern.base.errors.EngineError`."""
+class Runtime(Protocol):
+    """Where containers run, whatever starts them. Every method raises :class:`~saltern.base.errors.EngineError`.
+
+    A container engine is one; :mod:`saltern.rollout.kubernetes` makes one of a cluster.
+    """
 
     name: str
-    """``podman`` or ``docker``."""
+    """``podman``, ``docker`` or ``kubernetes``."""
+
+    def run(
+        self,
+        spec: RunSpec,
+        *,
+        stdin: str | None = None,
+        timeout: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Completed:
+        """Run a helper container to its end and remove it, also when interrupted."""
+
+    def run_bytes(
+        self,
+        spec: RunSpec,
+        *,
+        stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """As :meth:`run`, with bytes of any size from and to open files (stdout None: as text)."""
+
+    def containers(self, label: str) -> tuple[Container, ...]:
+        """All containers, running or not, that carry ``label`` (``key`` or ``key=value``), sorted by name."""
+
+    def address(self, container: str) -> str:
+        """The container's first IPv4 address, or "" while it has none."""
+
+    def exec(
+        self,
+        container: str,
+        argv: Sequence[str],
+        *,
+        user: str = "",
+        environment: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Completed:
+        """Run a command inside a running container. ``user`` "": the container's; no value shows in a process list."""
+
+    def exec_bytes(
+        self, container: str, argv: Sequence[str], stdout: IO[bytes], *, user: str = "", timeout: float | None = None
+    ) -> Completed:
+        """Run a command inside a running container; its stdout goes to an open file. ``user`` "": the container's."""
+
+    def logs(self, container: str, *, tail: int = 20) -> str:
+        """The last lines that the container wrote, stdout and stderr together."""
+
+    def remove_containers(self, names: Sequence[str]) -> None:
+        """Stop and remove containers (SIGTERM, then SIGKILL after 30 s); missing ones are no error."""
+
+    def networks(self, label: str) -> tuple[str, ...]:
+        """The names of all networks that carry ``label``."""
+
+    def remove_networks(self, names: Sequence[str]) -> None:
+        """Remove networks; missing ones are no error."""
+
+    def volumes(self, label: str) -> tuple[str, ...]:
+        """The names of all volumes that carry ``label``."""
+
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a named volume; an existing one is no error."""
+
+    def remove_volumes(self, names: Sequence[str]) -> None:
+        """Remove volumes; missing ones are no error."""
+
+
+class Engine(Runtime, Protocol):
+    """A container engine of this machine: it builds images as well."""
+
     argv: tuple[str, ...]
     """The command that starts every call, e.g. ``("podman",)``."""
     environment: Mapping[str, str]
@@ -107,6 +178,9 @@ class Engine(Protocol):
     def image(self, reference: str) -> Image | None:
         """The image behind a tag or id, or None when this engine does not have it."""
 
+    def present(self, references: Sequence[str]) -> tuple[Image, ...]:
+        """The images behind those of some tags or ids that this engine has; how many others it has costs nothing."""
+
     def images(self, label: str) -> tuple[Image, ...]:
         """All images that carry ``label`` (``key`` or ``key=value``)."""
 
@@ -122,71 +196,8 @@ class Engine(Protocol):
     def remove_images(self, references: Sequence[str]) -> None:
         """Remove tags or ids; missing ones are no error."""
 
-    def run(
-        self,
-        spec: RunSpec,
-        *,
-        stdin: str | None = None,
-        timeout: float | None = None,
-        on_line: Callable[[str], None] | None = None,
-    ) -> Completed:
-        """Run a helper container to its end and remove it, also when interrupted."""
-
     def open(self, spec: RunSpec) -> Pipe:
         """Start a helper container for a conversation over stdin and stdout; it is removed when the pipe closes."""
-
-    def containers(self, label: str) -> tuple[Container, ...]:
-        """All containers, running or not, that carry ``label`` (``key`` or ``key=value``), sorted by name."""
-
-    def address(self, container: str) -> str:
-        """The container's first IPv4 address, or "" while it has none."""
-
-    def exec(
-        self,
-        container: str,
-        argv: Sequence[str],
-        *,
-        user: str = "",
-        environment: Mapping[str, str] | None = None,
-        timeout: float | None = None,
-    ) -> Completed:
-        """Run a command inside a running container. ``user`` "": the container's; no value shows in a process list."""
-
-    def exec_bytes(
-        self, container: str, argv: Sequence[str], stdout: IO[bytes], *, user: str = "", timeout: float | None = None
-    ) -> Completed:
-        """Run a command inside a running container; its stdout goes to an open file. ``user`` "": the container's."""
-
-    def run_bytes(
-        self,
-        spec: RunSpec,
-        *,
-        stdin: IO[bytes] | None = None,
-        stdout: IO[bytes] | None = None,
-        timeout: float | None = None,
-    ) -> Completed:
-        """As :meth:`run`, with bytes of any size from and to open files (stdout None: as text)."""
-
-    def logs(self, container: str, *, tail: int = 20) -> str:
-        """The last lines that the container wrote, stdout and stderr together."""
-
-    def remove_containers(self, names: Sequence[str]) -> None:
-        """Stop and remove containers (SIGTERM, then SIGKILL after 30 s); missing ones are no error."""
-
-    def networks(self, label: str) -> tuple[str, ...]:
-        """The names of all networks that carry ``label``."""
-
-    def remove_networks(self, names: Sequence[str]) -> None:
-        """Remove networks; missing ones are no error."""
-
-    def volumes(self, label: str) -> tuple[str, ...]:
-        """The names of all volumes that carry ``label``."""
-
-    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
-        """Make a named volume; an existing one is no error."""
-
-    def remove_volumes(self, names: Sequence[str]) -> None:
-        """Remove volumes; missing ones are no error."""
 
     def sweep(self) -> tuple[str, ...]:
         """Remove the helper containers and half-made builds of saltern processes that are dead; return their names."""

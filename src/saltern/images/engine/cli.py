@@ -12,15 +12,17 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from saltern.base.errors import EngineError, ImageError, Problem, RegistryError, SalternError
 from saltern.base.process import Completed, Pipe, Runner
 from saltern.images.engine import LABEL_OWNER, Container, Image, Mount, RunSpec
+from saltern.images.engine.answers import only_missing, read_address, read_container, read_image
 from saltern.images.engine.leftovers import OWNER_VARIABLE, build_processes, end_builds
 from saltern.images.engine.owner import is_alive, owner
+from saltern.images.engine.starting import HelperPipe, environment_words, handed_over, mount_text, run_words
 
 NO_SPACE = "no space left on device"
 STOP_SECONDS = 30
@@ -28,7 +30,6 @@ DISCARD_TRIES = 10
 DISCARD_PAUSE = 0.2
 LIST_TRIES = 3
 LIST_PAUSE = 0.5
-_MISSING = ("no such", "not known", "no container with", "not found")
 _OWN_FAILURES = (125, 126, 127)
 """Return codes with which both engines report their own failure to start a container, not the command's."""
 
@@ -88,15 +89,18 @@ class CliEngine:
 
     def image(self, reference: str) -> Image | None:
         """See :meth:`Engine.image`."""
-        found = self._inspect("image", [reference])
-        return _image(found[0]) if found else None
+        return next(iter(self.present([reference])), None)
+
+    def present(self, references: Sequence[str]) -> tuple[Image, ...]:
+        """See :meth:`Engine.present`."""
+        return tuple(read_image(raw) for raw in self._inspect("image", references))
 
     def images(self, label: str) -> tuple[Image, ...]:
         """See :meth:`Engine.images`."""
         words = ("images", "--no-trunc", "-q", "--filter", f"label={label}")
         done = self._listed(*words, passing="image not known")
         ids = (done if done.ok else self._call(*words)).stdout.split()
-        return tuple(_image(raw) for raw in self._inspect("image", sorted(set(ids))))
+        return self.present(sorted(set(ids)))
 
     def tag(self, reference: str, new: str) -> None:
         """See :meth:`Engine.tag`."""
@@ -150,9 +154,9 @@ class CliEngine:
     ) -> Completed:
         """Run a helper container to its end by ``run``; it does not outlive that."""
         name = self._helper_name()
-        argv = (*self.argv, *self._run_arguments(spec, name, interactive=interactive))
+        argv = (*self.argv, *run_words(spec, name, self._mount, interactive=interactive))
         try:
-            done = run(argv, {**_handed_over(spec.environment), **self.environment})
+            done = run(argv, {**handed_over(spec.environment), **self.environment})
         except BaseException:  # Ctrl-C: our client is gone, the container is not
             self._discard(name)
             raise
@@ -167,24 +171,24 @@ class CliEngine:
         name = self._helper_name()
         try:
             pipe = self._runner.open(
-                (*self.argv, *self._run_arguments(spec, name, interactive=True)),
-                env={**_handed_over(spec.environment), **self.environment},
+                (*self.argv, *run_words(spec, name, self._mount, interactive=True)),
+                env={**handed_over(spec.environment), **self.environment},
             )
         except OSError as error:
             raise EngineError(self._explain(Completed(self.argv, 127, "", str(error)))) from error
-        return _HelperPipe(pipe, lambda: self._discard(name))
+        return HelperPipe(pipe, lambda: self._discard(name))
 
     # ---- containers
 
     def containers(self, label: str) -> tuple[Container, ...]:
         """See :meth:`Engine.containers`."""
         ids = self._call("ps", "-a", "-q", "--no-trunc", "--filter", f"label={label}").stdout.split()
-        return tuple(sorted((_container(raw) for raw in self._inspect("container", ids)), key=lambda c: c.name))
+        return tuple(sorted((read_container(raw) for raw in self._inspect("container", ids)), key=lambda c: c.name))
 
     def address(self, container: str) -> str:
         """See :meth:`Engine.address`."""
         found = self._inspect("container", [container])
-        return _address(found[0]) if found else ""
+        return read_address(found[0]) if found else ""
 
     def exec(
         self,
@@ -197,8 +201,8 @@ class CliEngine:
     ) -> Completed:
         """See :meth:`Engine.exec`."""
         given = dict(environment or {})
-        words = ["exec", *_environment_words(given), *(("--user", user) if user else ()), container, *argv]
-        env = {**_handed_over(given), **self.environment}
+        words = ["exec", *environment_words(given), *(("--user", user) if user else ()), container, *argv]
+        env = {**handed_over(given), **self.environment}
         return self._runner.run((*self.argv, *words), env=env, timeout=timeout)
 
     def exec_bytes(
@@ -312,7 +316,7 @@ class CliEngine:
         """Run a removing command over many names; those that do not exist (any more) are no error."""
         flat = [word for one in command for word in ([one] if isinstance(one, str) else one)]
         done = self._run(*flat, *words)
-        if not done.ok and not _only_missing(done.stderr):
+        if not done.ok and not only_missing(done.stderr):
             raise EngineError(self._explain(done))
 
     def _listed(self, *words: str, passing: str = "") -> Completed:
@@ -329,7 +333,7 @@ class CliEngine:
         if not names:
             return []
         done = self._run(kind, "inspect", *names)
-        if not done.ok and not _only_missing(done.stderr):
+        if not done.ok and not only_missing(done.stderr):
             raise EngineError(self._explain(done))
         found = json.loads(done.stdout or "[]")
         return list(found)
@@ -343,45 +347,8 @@ class CliEngine:
     def _helper_name(self) -> str:
         return f"saltern-{os.getpid()}-{next(self._count)}-{secrets.token_hex(3)}"
 
-    def _run_arguments(self, spec: RunSpec, name: str, *, interactive: bool) -> list[str]:
-        # --sig-proxy=false: a signal ends our client at once; the container is then removed by its name. Forwarded, it
-        # would be lost on a process 1 without a handler, and we would wait for ever.
-        words = [
-            "run",
-            "--rm",
-            "--pull=never",
-            "--sig-proxy=false",
-            "--name",
-            name,
-            "--network",
-            spec.network,
-            "--user",
-            spec.user,
-        ]
-        if interactive:
-            words.append("--interactive")
-        if spec.hostname:
-            words += ["--hostname", spec.hostname]
-        if spec.read_only:
-            words.append("--read-only")
-        if spec.capabilities is not None:
-            words += ["--cap-drop", "all", *_pairs("--cap-add", spec.capabilities)]
-        labels = {**spec.labels, LABEL_OWNER: owner()}
-        words += _pairs("--label", (f"{key}={labels[key]}" for key in sorted(labels)))
-        words += _environment_words(spec.environment)
-        words += _pairs("--tmpfs", spec.tmpfs)
-        words += _pairs("--mount", (self._mount(mount) for mount in spec.mounts))
-        command = list(spec.command)
-        if command:  # the image's entrypoint must not stand before it
-            words += ["--entrypoint", command.pop(0)]
-        return [*words, spec.image, *command]
-
     def _mount(self, mount: Mount) -> str:
-        if mount.image:
-            return self._image_mount(mount)
-        kind = "bind" if "/" in mount.source else "volume"
-        text = f"type={kind},source={mount.source},target={mount.target}"
-        return text + ",ro" if mount.read_only else text
+        return self._image_mount(mount) if mount.image else mount_text(mount)
 
     def _discard(self, name: str) -> None:
         """Remove a helper of ours, best effort: what is left all the same is swept by the next saltern.
@@ -408,92 +375,3 @@ class CliEngine:
         return RegistryError(
             Problem(brief, details=done.tail(5), resolution=f"check the registry's address, and `{self.name} login`")
         )
-
-
-class _HelperPipe:
-    """A conversation with a helper container that does not outlive it."""
-
-    def __init__(self, pipe: Pipe, discard: Callable[[], None]) -> None:
-        self._pipe = pipe
-        self._discard = discard
-
-    def send(self, line: str) -> None:
-        self._pipe.send(line)
-
-    def receive(self) -> str | None:
-        return self._pipe.receive()
-
-    def close(self) -> Completed:
-        try:
-            done = self._pipe.close()
-        except BaseException:
-            self._discard()
-            raise
-        if done.returncode < 0:  # our client was killed, so nobody removes the container
-            self._discard()
-        return done
-
-
-def _is_clients(key: str) -> bool:
-    """Whether the engine's own client listens to a variable, so that it cannot be handed over by name."""
-    return key in ("PATH", "HOME", "TMPDIR") or key.startswith(("LD_", "XDG_", "CONTAINER", "DOCKER", "BUILDAH"))
-
-
-def _environment_words(environment: Mapping[str, str]) -> list[str]:
-    """By name alone: the value goes through the client's environment, because a process list shows arguments."""
-    return _pairs("--env", (f"{key}={environment[key]}" if _is_clients(key) else key for key in sorted(environment)))
-
-
-def _handed_over(environment: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if not _is_clients(key)}
-
-
-def _pairs(option: str, values: Iterable[str]) -> list[str]:
-    return [word for value in values for word in (option, value)]
-
-
-def _only_missing(stderr: str) -> bool:
-    """Whether a call failed only because what it names does not exist."""
-    lines = [line.lower() for line in stderr.splitlines() if line.strip()]
-    return bool(lines) and all(any(text in line for text in _MISSING) for line in lines)
-
-
-def _image(raw: Mapping[str, Any]) -> Image:
-    config = raw.get("Config") or {}
-    return Image(
-        id=str(raw["Id"]).removeprefix("sha256:"),
-        size=int(raw.get("Size") or 0),
-        labels=dict(config.get("Labels") or {}),
-        tags=tuple(sorted(raw.get("RepoTags") or ())),
-    )
-
-
-def _address(raw: Mapping[str, Any]) -> str:
-    settings = raw.get("NetworkSettings") or {}
-    networks = settings.get("Networks") or {}
-    for one in (*(networks[name] or {} for name in sorted(networks)), settings):
-        if one.get("IPAddress"):
-            return str(one["IPAddress"])
-    return ""
-
-
-def _container(raw: Mapping[str, Any]) -> Container:
-    state, config = raw.get("State") or {}, raw.get("Config") or {}
-    return Container(
-        id=str(raw["Id"]),
-        name=str(raw.get("Name", "")).removeprefix("/"),
-        image=str(raw.get("ImageName") or config.get("Image") or ""),
-        state=str(state.get("Status", "")).lower(),
-        exit_code=int(state.get("ExitCode") or 0),
-        labels=dict(config.get("Labels") or {}),
-        started_at=str(state.get("StartedAt", "")),
-        address=_address(raw),
-        mounts=tuple(sorted(_mounts(raw), key=lambda mount: mount.target)),
-    )
-
-
-def _mounts(raw: Mapping[str, Any]) -> Iterator[Mount]:
-    for one in raw.get("Mounts") or ():
-        if one.get("Type") in ("volume", "bind"):
-            source = one["Name"] if one["Type"] == "volume" else one["Source"]
-            yield Mount(str(source), str(one["Destination"]), read_only=not one.get("RW", True))

@@ -7,16 +7,16 @@ from pathlib import Path
 from saltern.base.errors import BackupError, Problem
 from saltern.base.process import Completed
 from saltern.formulas.backups import CommandItem
-from saltern.images.engine import Engine
+from saltern.images.engine import Runtime
 from saltern.ops.backup.digests import MARK, json_lines, lines_of
 from saltern.ops.backup.instance import Instance
 
 
-def dump(engine: Engine, instance: Instance, item: CommandItem, target: Path) -> tuple[str, ...]:
+def dump(runtime: Runtime, instance: Instance, item: CommandItem, target: Path) -> tuple[str, ...]:
     """Write what the service gives into ``target``; return what the data was at that moment, as digest lines."""
     container = instance.running(item.process)
     with target.open("wb") as file:
-        done = engine.exec_bytes(container.name, item.dump, file, user=item.user, timeout=item.timeout)
+        done = runtime.exec_bytes(container.name, item.dump, file, user=item.user, timeout=item.timeout)
     if not done.ok:
         said = [line for line in done.stderr.splitlines() if not line.startswith(MARK)]
         brief = f"{instance.workload}: {item.name} cannot be taken: {_why(item, done)}"
@@ -26,10 +26,10 @@ def dump(engine: Engine, instance: Instance, item: CommandItem, target: Path) ->
     return _some(item, instance, lines_of(done.stderr))
 
 
-def restore(engine: Engine, instance: Instance, item: CommandItem, source: Path) -> tuple[str, ...]:
+def restore(runtime: Runtime, instance: Instance, item: CommandItem, source: Path) -> tuple[str, ...]:
     """Give the data back into the instance's volumes; return what is there now, as digest lines."""
     with source.open("rb") as file:
-        done = engine.run_bytes(instance.restoring(item.restore), stdin=file, timeout=item.timeout)
+        done = runtime.run_bytes(instance.restoring(item.restore), stdin=file, timeout=item.timeout)
     if not done.ok:
         brief = f"{instance.workload}: {item.name} cannot be put back: {_why(item, done)}"
         raise BackupError(Problem(brief, details=done.tail(10), node=instance.node))

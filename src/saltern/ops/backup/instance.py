@@ -8,16 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from saltern.base.errors import BackupError, Problem
-from saltern.images.engine import Container, Engine, Mount, RunSpec
-from saltern.targets.compose import (
-    ALWAYS_TMPFS,
-    JOB_CAPABILITIES,
-    LABEL_CLOUD,
-    LABEL_NODE,
-    LABEL_PROCESS,
-    LABEL_ROLE,
-    LABEL_WORKLOAD,
-)
+from saltern.images.engine import Container, Mount, RunSpec, Runtime
+from saltern.targets.compose import LABEL_CLOUD, LABEL_NODE, LABEL_PROCESS, LABEL_ROLE, LABEL_WORKLOAD
+from saltern.targets.workload import ALWAYS_TMPFS, JOB_CAPABILITIES
 
 LABEL_THROWAWAY = "io.saltern.throwaway"
 """Label of the volumes that a backup is restored into to prove it; its value is the cloud."""
@@ -103,19 +96,19 @@ def volume_labels(instance: Instance) -> Mapping[str, str]:
 
 
 @contextmanager
-def throwaway(engine: Engine, instance: Instance) -> Iterator[Instance]:
+def throwaway(runtime: Runtime, instance: Instance) -> Iterator[Instance]:
     """The instance with new, empty volumes, which are removed at the end."""
     token = secrets.token_hex(4)
     volumes = tuple(replace(one, volume=f"saltern-proof-{token}-{one.name}") for one in instance.volumes)
     names = [one.volume for one in volumes]
     try:
         for name in names:
-            engine.create_volume(name, {LABEL_THROWAWAY: instance.cloud})
+            runtime.create_volume(name, {LABEL_THROWAWAY: instance.cloud})
         yield replace(instance, volumes=volumes, containers=())
     finally:
-        engine.remove_volumes(names)
+        runtime.remove_volumes(names)
 
 
-def sweep(engine: Engine, cloud: str) -> None:
+def sweep(runtime: Runtime, cloud: str) -> None:
     """Remove the throw-away volumes of saltern processes that were killed; the caller holds the cloud's lock."""
-    engine.remove_volumes(engine.volumes(f"{LABEL_THROWAWAY}={cloud}"))
+    runtime.remove_volumes(runtime.volumes(f"{LABEL_THROWAWAY}={cloud}"))

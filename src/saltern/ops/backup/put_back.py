@@ -13,7 +13,7 @@ from pathlib import Path
 from saltern.base.errors import BackupError, Problem
 from saltern.base.events import Emit, Event, State
 from saltern.formulas.backups import CommandItem, Item, VolumeItem
-from saltern.images.engine import Engine
+from saltern.images.engine import Runtime
 from saltern.ops.backup import command, volume
 from saltern.ops.backup.instance import Instance, volume_labels
 from saltern.ops.backup.take import refuse_difference
@@ -35,7 +35,7 @@ class Plain:
 class PutBack:
     """What putting back needs."""
 
-    engine: Engine
+    runtime: Runtime
     emit: Emit
 
     def put(self, instance: Instance, items: Mapping[Item, Plain]) -> tuple[Problem, ...]:
@@ -62,18 +62,18 @@ class PutBack:
     def _renew(self, instance: Instance, items: tuple[Item, ...]) -> None:
         own = {instance.volume(item.volume).volume for item in items if isinstance(item, VolumeItem)}
         if any(isinstance(item, CommandItem) for item in items):
-            self.engine.remove_volumes([one.volume for one in instance.volumes if one.volume not in own])
+            self.runtime.remove_volumes([one.volume for one in instance.volumes if one.volume not in own])
             own = {one.volume for one in instance.volumes}
         for name in sorted(own):
-            self.engine.create_volume(name, volume_labels(instance))
+            self.runtime.create_volume(name, volume_labels(instance))
 
     def _put(self, instance: Instance, item: Item, plain: Plain) -> tuple[Problem, ...]:
         if isinstance(item, CommandItem):
-            found = command.restore(self.engine, instance, item, plain.data)
+            found = command.restore(self.runtime, instance, item, plain.data)
         else:
             name = instance.volume(item.volume).volume
-            volume.unpack(self.engine, instance.image, name, plain.data, item.timeout)
-            found = tuple(map(str, volume.entries(self.engine, instance.image, name, item.timeout)))
+            volume.unpack(self.runtime, instance.image, name, plain.data, item.timeout)
+            found = tuple(map(str, volume.entries(self.runtime, instance.image, name, item.timeout)))
         try:
             refuse_difference(instance, item, plain.digest, found)
         except BackupError as error:

@@ -11,7 +11,7 @@ from typing import Any
 from saltern.base.errors import BackupError, Problem
 from saltern.base.events import Emit, Event, State
 from saltern.formulas.backups import CommandItem, Item, VolumeItem
-from saltern.images.engine import Engine
+from saltern.images.engine import Engine, Runtime
 from saltern.ops.backup import command, volume
 from saltern.ops.backup.catalogue import Kept
 from saltern.ops.backup.digests import Entry, difference
@@ -27,10 +27,18 @@ class Taker:
     """What taking needs: the engine, a private folder for plain data, and where it is kept for whom."""
 
     engine: Engine
+    """Of this machine, where backups are proven."""
     work: Path
     folder: Path
     recipients: Sequence[Any]
     emit: Emit
+    elsewhere: Runtime | None = None
+    """Where the cloud runs, when that is not this machine."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where the cloud runs."""
+        return self.elsewhere or self.engine
 
     def take(self, instance: Instance, item: Item) -> Kept:
         """Take, prove and keep one item. Raises BackupError with the reason; nothing of the running cloud changes."""
@@ -51,7 +59,7 @@ class Taker:
     def _take(self, instance: Instance, item: Item, plain: Path) -> Kept:
         begun = time.monotonic()
         if isinstance(item, CommandItem):
-            lines = command.dump(self.engine, instance, item, plain)
+            lines = command.dump(self.runtime, instance, item, plain)
             moving: tuple[str, ...] = ()
             self._prove_command(instance, item, plain, lines)
             proof = f"restored into throw-away volumes: {len(lines)} lines of its digest are equal"
@@ -90,8 +98,8 @@ class Taker:
     def _pack(self, instance: Instance, item: VolumeItem, plain: Path) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
         """Read a volume, and once more to see what changed meanwhile: what did not is proven to be the volume's."""
         name = instance.volume(item.volume).volume
-        found = volume.pack(self.engine, instance.image, name, plain, item.timeout)
-        again = set(volume.entries(self.engine, instance.image, name, item.timeout))
+        found = volume.pack(self.runtime, instance.image, name, plain, item.timeout)
+        again = set(volume.entries(self.runtime, instance.image, name, item.timeout))
         moving = tuple(e.path for e in found if e not in again and not e.what.startswith("folder"))
         return found, moving
 

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from saltern.base.errors import BackupError, Problem
-from saltern.images.engine import Engine, Mount, RunSpec
+from saltern.images.engine import Mount, RunSpec, Runtime
 from saltern.ops.backup.digests import Entry, tar_entries
 
 PLACE = "/media/volume"
@@ -31,10 +31,10 @@ READ = ("DAC_READ_SEARCH", "DAC_OVERRIDE")
 WRITE = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD")
 
 
-def pack(engine: Engine, image: str, volume: str, target: Path, timeout: float) -> tuple[Entry, ...]:
+def pack(runtime: Runtime, image: str, volume: str, target: Path, timeout: float) -> tuple[Entry, ...]:
     """Write a volume's files into ``target`` and return what they are, as the archive has it. Raises BackupError."""
     with target.open("wb") as file:
-        done = engine.run_bytes(_spec(image, volume, PACK, READ), stdout=file, timeout=timeout)
+        done = runtime.run_bytes(_spec(image, volume, PACK, READ), stdout=file, timeout=timeout)
     if done.returncode not in (0, CHANGED):
         raise BackupError(Problem(f"the files of the volume {volume} cannot be read", details=done.tail(5)))
     try:
@@ -44,7 +44,7 @@ def pack(engine: Engine, image: str, volume: str, target: Path, timeout: float) 
         raise BackupError(Problem(f"the archive of the volume {volume} is damaged: {error}")) from None
 
 
-def entries(engine: Engine, image: str, volume: str, timeout: float) -> tuple[Entry, ...]:
+def entries(runtime: Runtime, image: str, volume: str, timeout: float) -> tuple[Entry, ...]:
     """What the files of a volume are now. Raises BackupError."""
     source, sink = os.pipe()
     found: list[tuple[Entry, ...]] = []
@@ -63,7 +63,7 @@ def entries(engine: Engine, image: str, volume: str, timeout: float) -> tuple[En
     reader.start()
     try:
         with os.fdopen(sink, "wb") as stream:
-            done = engine.run_bytes(_spec(image, volume, PACK, READ), stdout=stream, timeout=timeout)
+            done = runtime.run_bytes(_spec(image, volume, PACK, READ), stdout=stream, timeout=timeout)
     finally:
         reader.join()
     if done.returncode not in (0, CHANGED) or not found:
@@ -72,10 +72,10 @@ def entries(engine: Engine, image: str, volume: str, timeout: float) -> tuple[En
     return found[0]
 
 
-def unpack(engine: Engine, image: str, volume: str, source: Path, timeout: float) -> None:
+def unpack(runtime: Runtime, image: str, volume: str, source: Path, timeout: float) -> None:
     """Make a volume hold the files of an archive and nothing else. Raises BackupError."""
     with source.open("rb") as file:
-        done = engine.run_bytes(_spec(image, volume, ("sh", "-c", UNPACK), WRITE), stdin=file, timeout=timeout)
+        done = runtime.run_bytes(_spec(image, volume, ("sh", "-c", UNPACK), WRITE), stdin=file, timeout=timeout)
     if not done.ok:
         raise BackupError(Problem(f"the volume {volume} cannot be filled", details=done.tail(5)))
 

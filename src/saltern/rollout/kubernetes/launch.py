@@ -1,0 +1,120 @@
+"""Workload objects and Jobs of a cluster: applied on the server, and what becomes of them awaited.
+
+The cluster's own controllers replace pods one by one; a revision that does not become ready never takes the last pod
+that serves, and is told with what its pods say.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from saltern.base.errors import SalternError
+from saltern.base.process import Completed
+from saltern.plan.steps import Step
+from saltern.rollout.kubernetes.objects import is_ready, restarts, stuck, trouble, unfinished
+from saltern.rollout.kubernetes.runtime import ClusterRuntime
+from saltern.rollout.launch import JOB_LINES, JOB_TIMEOUT, JobEnd
+from saltern.targets.workload import Cloud, Instance
+
+POLL = 1.0
+"""Seconds between two looks at an object."""
+PULL_SECONDS = 120
+"""What images may take to arrive, besides the readiness timeout of a process."""
+STUCK_SECONDS = 20.0
+"""How long a pod may wait for what is not there before waiting for it is given up."""
+RESTARTS = 3
+
+
+@dataclass(frozen=True)
+class ClusterLauncher:
+    """See the module. ``objects`` are the manifests by service, in the order in which they are applied."""
+
+    cloud: Cloud
+    runtime: ClusterRuntime
+    objects: Mapping[str, Sequence[Mapping[str, Any]]]
+
+    def create(self, step: Step) -> Completed:
+        """See :meth:`Launcher.create`: the cluster replaces its pods as the object's strategy says."""
+        self.runtime.kubectl.apply(self.objects[step.service])
+        return Completed(("kubectl", "apply"), 0, "", "")
+
+    def unready(self, step: Step, one: Instance) -> str:
+        """See :meth:`Launcher.unready`."""
+        probe = one.process.probe
+        replicas = int(self.objects[step.service][-1]["spec"].get("replicas", 1))
+        deadline = time.monotonic() + PULL_SECONDS + (probe.timeout if probe else 30) * replicas
+        kind, name = self._main(step.service)
+        stuck_since = 0.0
+        why = "it was not seen"
+        while time.monotonic() < deadline:
+            thing = self.runtime.kubectl.find(kind, name)
+            why = unfinished(thing) if thing else "it is not there"
+            if not why:
+                return ""
+            pods = [pod for pod in self.runtime.pods(step.container) if not is_ready(pod)]
+            self._make_room(thing, pods)
+            if restarts(pods) >= RESTARTS:
+                return f"its process ends again and again; {_told(why, pods)}"
+            stuck_since = (stuck_since or time.monotonic()) if stuck(pods) else 0.0
+            if stuck_since and time.monotonic() - stuck_since > STUCK_SECONDS:
+                return _told(why, pods)
+            time.sleep(POLL)
+        return f"not ready in time: {_told(why, self.runtime.pods(step.container))}"
+
+    def _main(self, service: str) -> tuple[str, str]:
+        main = self.objects[service][-1]
+        return str(main["kind"]).lower(), str(main["metadata"]["name"])
+
+    def _make_room(self, thing: Mapping[str, Any] | None, unready: Sequence[Mapping[str, Any]]) -> None:
+        """A StatefulSet waits for ever for a broken pod of an older revision: that one makes room."""
+        if thing is None or thing["kind"] != "StatefulSet":
+            return
+        wanted = thing.get("status", {}).get("updateRevision", "")
+        broken = [
+            pod["metadata"]["name"]
+            for pod in unready
+            if wanted
+            and not pod["metadata"].get("deletionTimestamp")
+            and pod["metadata"].get("labels", {}).get("controller-revision-hash") != wanted
+        ]
+        self.runtime.kubectl.delete("pod", broken, wait=False)
+
+    # ---- jobs
+
+    def job(self, step: Step) -> JobEnd:
+        """See :meth:`Launcher.job`."""
+        kubectl, objects = self.runtime.kubectl, self.objects[step.service]
+        name = str(objects[-1]["metadata"]["name"])
+        kubectl.delete("job", [name])  # one that failed before; a Job is never changed
+        kubectl.apply(objects)
+        deadline = time.monotonic() + JOB_TIMEOUT
+        stuck_since = 0.0
+        while time.monotonic() < deadline:
+            thing = kubectl.find("job", name) or {}
+            conditions = thing.get("status", {}).get("conditions") or ()
+            ended = {one["type"] for one in conditions if one["status"] == "True"}
+            if "Complete" in ended:
+                kubectl.delete("job", [name], wait=False)
+                return JobEnd()
+            if "Failed" in ended:
+                return JobEnd("failed", self._log(step.container))
+            pods = self.runtime.pods(step.container)
+            stuck_since = (stuck_since or time.monotonic()) if stuck(pods) else 0.0
+            if stuck_since and time.monotonic() - stuck_since > STUCK_SECONDS:
+                return JobEnd("cannot start", "\n".join(trouble(pods)))
+            time.sleep(POLL)
+        return JobEnd(f"did not end within {JOB_TIMEOUT} s", self._log(step.container))
+
+    def _log(self, container: str) -> str:
+        try:
+            return self.runtime.logs(container, tail=JOB_LINES)
+        except SalternError:
+            return ""
+
+
+def _told(why: str, pods: Sequence[Mapping[str, Any]]) -> str:
+    said = "; ".join(trouble(pods))
+    return f"{why}: {said}" if said else why
