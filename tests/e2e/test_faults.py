@@ -223,7 +223,8 @@ def test_a_monitor_of_a_container_that_dies(lab: Lab) -> None:
     pid = int(cloud.call("inspect", "--format", "{{.State.ConmonPid}}", f"{cloud.name}-web-2"))
     os.kill(pid, 9)
     assert eventually(lambda: not Path("/proc", str(pid)).exists())
-    lab.status()
+    [line] = [line for line in lab.status()["processes"] if line["service"] == "web-2"]
+    assert (line["state"], line["ready"]) == ("dead", False), "its process went with it, and podman does not know"
     with lab.load() as users:
         lab.change("web")
         lab.apply()
