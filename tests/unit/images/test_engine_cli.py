@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,15 @@ def test_the_mounts_of_a_container_are_volumes_and_host_paths() -> None:
     (container,) = one.containers("a=b")
     expected = (Mount("/state/db.cnf", "/etc/db.cnf"), Mount("lab-db-data", "/var/lib/db", read_only=False))
     assert container.mounts == expected
+
+
+def test_a_container_whose_process_is_gone_does_not_run_whatever_podman_says() -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    states = [("running", gone.pid), ("running", os.getpid()), ("running", 0), ("exited", gone.pid)]
+    raw = [{"Id": str(n), "Name": str(n), "State": {"Status": s, "Pid": pid}} for n, (s, pid) in enumerate(states)]
+    one, _ = engine(("ps", (0, "0\n1\n2\n3\n", "")), ("container inspect", (0, json.dumps(raw), "")))
+    assert [container.state for container in one.containers("a=b")] == ["dead", "running", "running", "exited"]
 
 
 def test_bytes_of_a_command_in_a_container(tmp_path: Path) -> None:

@@ -183,7 +183,11 @@ class CliEngine:
     def containers(self, label: str) -> tuple[Container, ...]:
         """See :meth:`Engine.containers`."""
         ids = self._call("ps", "-a", "-q", "--no-trunc", "--filter", f"label={label}").stdout.split()
-        return tuple(sorted((read_container(raw) for raw in self._inspect("container", ids)), key=lambda c: c.name))
+        return tuple(sorted((self._container(raw) for raw in self._inspect("container", ids)), key=lambda c: c.name))
+
+    def _container(self, raw: Mapping[str, Any]) -> Container:
+        """What the engine says of a container."""
+        return read_container(raw)
 
     def address(self, container: str) -> str:
         """See :meth:`Engine.address`."""

@@ -71,7 +71,7 @@ def end_builds(processes: Iterable[BuildProcess]) -> None:
     pids = [process.pid for process in processes]
     _signal(pids, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE
-    while any(_exists(pid) for pid in pids):
+    while any(exists(pid) for pid in pids):
         if time.monotonic() > deadline:
             _signal(pids, signal.SIGKILL)
             return
@@ -83,7 +83,8 @@ def end_dead_owners_builds() -> None:
     end_builds([one for one in build_processes() if one.owner and not is_alive(one.owner)])
 
 
-def _exists(pid: int) -> bool:
+def exists(pid: int) -> bool:
+    """Whether a process of that id runs."""
     try:
         return stat_fields(pid)[0] not in "ZX"
     except OSError:

@@ -14,12 +14,14 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from saltern.base.errors import EngineError, Problem
 from saltern.base.process import Completed, Runner
 from saltern.base.store import canonical, digest, write_atomically
-from saltern.images.engine import Image, Mount, leftovers
+from saltern.images.engine import Container, Image, Mount, leftovers
 from saltern.images.engine.cli import STOP_SECONDS, CliEngine
 from saltern.images.engine.registry_name import is_loopback
 
@@ -55,6 +57,12 @@ class PodmanEngine(CliEngine):
             image = Image(raw["Id"], int(raw["Size"]), dict(raw["Labels"] or {}), tuple(sorted(raw.get("Names") or ())))
             found[image.id] = image
         return tuple(found[name] for name in sorted(found))
+
+    def _container(self, raw: Mapping[str, Any]) -> Container:
+        """A container whose conmon was killed counts as running: nobody tells podman that it ended."""
+        found, pid = super()._container(raw), int((raw.get("State") or {}).get("Pid") or 0)
+        is_gone = found.state == "running" and pid > 0 and not leftovers.exists(pid)
+        return replace(found, state="dead") if is_gone else found
 
     def remove_containers(self, names: Sequence[str]) -> None:
         """See :meth:`Engine.remove_containers`."""
