@@ -31,7 +31,7 @@ DAEMON_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 DAEMON_WAIT = 60.0
 
 
-GROUPS = ("docker", "podman", "ha", "cluster")
+GROUPS = ("podman", "docker", "cluster")
 """What tests have in common that only one process may have; the longest begins first."""
 
 
@@ -45,7 +45,7 @@ def group_of(nodeid: str) -> str:
         return file
     if re.search(r"\[(.*-)?docker(-.*)?\]$", name):
         return "docker"
-    return "ha" if Path(file).stem in ("test_rollouts", "test_faults") else "podman"
+    return "podman"
 
 
 class ByGroup(LoadScopeScheduling):

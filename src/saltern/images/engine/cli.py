@@ -317,11 +317,18 @@ class CliEngine:
         return done
 
     def _call_each(self, *command: str | Sequence[str], words: Sequence[str] = ()) -> None:
-        """Run a removing command over many names; those that do not exist (any more) are no error."""
+        """Run a removing command over many names; those that do not exist (any more) are no error.
+
+        What another client uses at this moment may be free at the next.
+        """
         flat = [word for one in command for word in ([one] if isinstance(one, str) else one)]
-        done = self._run(*flat, *words)
-        if not done.ok and not only_missing(done.stderr):
-            raise EngineError(self._explain(done))
+        for number in range(LIST_TRIES):
+            done = self._run(*flat, *words)
+            if done.ok or only_missing(done.stderr):
+                return
+            if number + 1 < LIST_TRIES:
+                time.sleep(LIST_PAUSE)
+        raise EngineError(self._explain(done))
 
     def _listed(self, *words: str, passing: str = "") -> Completed:
         """Run a listing, and again when it says ``passing``: podman 4.3 fails when something goes while it lists."""
