@@ -16,7 +16,7 @@ down: ## take that cloud down (VOLUMES=1: its data too)
 	$(SALTERN) down --model $(MODEL) $(if $(VOLUMES),--volumes)
 
 test: setup-test lint ## all checks and all tests, with real engines
-	.venv/bin/pytest -n $(WORKERS) --dist loadgroup
+	.venv/bin/pytest -n $(WORKERS)
 
 cluster: setup-test ## a Kubernetes of two nodes, as the tests have, until Ctrl-C
 	tests/cluster/build
