@@ -52,8 +52,9 @@ class Api:
         while True:
             try:
                 self._follow_once(path, changed)
-            except (OSError, ApiError, http.client.HTTPException, ValueError) as error:
+            except Exception as error:  # whatever it was: the log tells, and the next round may do better
                 sys.stderr.write(f"{path}: {error!r}\n")
+                sys.stderr.flush()
                 time.sleep(0.3)
 
     def _follow_once(self, path: str, changed: Callable[[Objects], None]) -> None:

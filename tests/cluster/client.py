@@ -70,7 +70,7 @@ class Client:
         streams = {"stdout": True, "stderr": True, "stdin": False, "tty": False}
         running = stream(connect, pod, self.namespace, command=list(command), **streams, _preload_content=False)
         running.run_forever(timeout=30)
-        running.close()
+        running.sock.shutdown()  # close() leaves the socket open when the other side said goodbye first
         out, err = running.read_channel(STDOUT_CHANNEL), running.read_channel(STDERR_CHANNEL)
         return Executed(out, err, running.returncode)
 

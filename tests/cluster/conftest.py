@@ -1,6 +1,7 @@
 """A cluster for the tests of this folder: the user's own (SALTERN_TESTS_KUBECONFIG), else one that is made here.
 
-Its binaries are built in the background from the moment that pytest knows that these tests will run; so they run last.
+Its binaries are built in the background from the moment that pytest knows that these tests will run.
+Each process of a parallel run asks for the build; it is done once, and goes on in another when the first one ends.
 """
 
 from __future__ import annotations
@@ -84,12 +85,6 @@ class BackgroundBuild:
 
 BUILD = BackgroundBuild()
 NUMBERS = itertools.count()
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of this folder come last."""
-    items.sort(key=lambda item: HERE in item.path.parents)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

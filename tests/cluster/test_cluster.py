@@ -40,7 +40,7 @@ def test_a_service_answers_by_name(client: Client, web: Any) -> None:
     pod = client.find("v1", "Pod", "app=web")[0].metadata.name
     for name in ("web", f"web.{client.namespace}", f"web.{client.namespace}.svc.cluster.local"):
         for _ in range(4):  # once in two it is the pod that asks
-            assert client.execute(pod, "wget", "-q", "-T", "5", "-O", "-", f"http://{name}/").stdout == PAGE
+            assert client.execute(pod, "wget", "-q", "-O", "-", f"http://{name}/").stdout == PAGE
 
 
 def test_exec_tells_both_outputs_and_the_exit_code(client: Client, web: Any) -> None:
@@ -69,7 +69,7 @@ def test_a_stateful_set_keeps_its_name_and_its_data(client: Client, web: Any, im
     eventually(lambda: client.get("apps/v1", "StatefulSet", "keeper").status.readyReplicas == 1)
     asker = client.find("v1", "Pod", "app=web")[0].metadata.name
     place = "http://keeper-0.keeper:8080/log"
-    eventually(lambda: client.execute(asker, "wget", "-q", "-T", "5", "-O", "-", place).stdout == "begun\nbegun\n")
+    eventually(lambda: client.execute(asker, "wget", "-q", "-O", "-", place).stdout == "begun\nbegun\n")
 
 
 @pytest.mark.parametrize(("code", "outcome"), [(0, "Complete"), (3, "Failed")])

@@ -67,12 +67,7 @@ class Provisioner:
     def make(self, claims: Objects) -> None:
         """A volume for each claim that waits for one."""
         for claim in claims.values():
-            waits = claim["status"].get("phase") == "Pending" and not claim["spec"].get("volumeName")
-            if (
-                claim["spec"].get("storageClassName") == CLASS
-                and waits
-                and SELECTED in claim["metadata"].get("annotations", {})
-            ):
+            if _waits(claim):
                 volume = volume_for(claim, self._folder)
                 path = _place(volume)
                 path.mkdir(parents=True, exist_ok=True)
@@ -93,6 +88,13 @@ class Provisioner:
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
+
+
+def _waits(claim: Object) -> bool:
+    """True once the scheduler has chosen a node for a claim of ours that has no volume."""
+    spec, pending = claim["spec"], claim["status"].get("phase") == "Pending"
+    chosen = SELECTED in claim["metadata"].get("annotations", {})
+    return pending and chosen and spec.get("storageClassName") == CLASS and not spec.get("volumeName")
 
 
 def main(address: str, pki: str, folder: str) -> None:
