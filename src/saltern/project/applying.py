@@ -160,7 +160,7 @@ class _Rollout:
         try:
             with hidden(secrets), prober:
                 self._repair(record, repairs)
-                self._executor(_Witness(planned, record, prober, self._keep)).run(steps)
+                self._executor(_Witness(planned, record, prober, self._project.remember)).run(steps)
             outcome = Outcome.DONE
         except SalternError:
             outcome = Outcome.FAILED
@@ -209,13 +209,9 @@ class _Rollout:
             fields = ", ".join(sorted({drift.path or "it was missing" for drift in one.drifts}))
             record.write("repair", step=f"{one.wanted['kind']}/{one.wanted['metadata']['name']}", reason=fields)
         if found:
-            self._keep()
+            self._project.remember()
             repair(self._project.cluster.kubectl, found)
             self.repaired = found
-
-    def _keep(self) -> None:
-        if self._project.mirror is not None:
-            self._project.mirror.push()
 
     def _verify(self, step: Step) -> Problem | None:
         proofs, problems = self._planned.prover.prove(self._planned.rendered.cloud.workload(step.workload))

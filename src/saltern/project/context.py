@@ -210,6 +210,20 @@ class Project:
         """The cloud's state in its cluster; None where this machine's is all there is."""
         return Mirror(self.kubectl, self.cloud, self.state) if self.in_cluster else None
 
+    @property
+    def lease(self) -> Lease:
+        """What keeps other machines away from a cloud in a cluster."""
+        return Lease(self.kubectl, "saltern")
+
+    def remember(self) -> None:
+        """Send what was written into the state to the cluster; nothing to do elsewhere.
+
+        Raises LockedError where somebody else has taken over meanwhile: what is not remembered is not done.
+        """
+        if self.mirror is not None:
+            self.lease.refuse_lost()
+            self.mirror.push()
+
     def sweep(self) -> None:
         """Remove what killed salterns left, here and where the cloud runs. The caller holds the cloud's lock."""
         self.engine.sweep()
@@ -342,14 +356,12 @@ class Project:
         self.kubectl.version()  # answers at once where there is no cluster
         if self.kubectl.find("namespace", self.namespace) is None:
             self.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
-        lease = Lease(self.kubectl, "saltern")
-        with lease.held():
+        with self.lease.held():
             self.mirror.pull()
             try:
                 yield
             finally:
-                if not lease.lost.is_set():
-                    self.mirror.push()
+                self.remember()
 
 
 @contextmanager

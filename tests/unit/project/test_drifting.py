@@ -73,6 +73,16 @@ def test_a_change_of_the_model_is_no_drift(world: World, server: FakeServer) -> 
     assert drift(world) == [SCALED], "compared with what was rolled out"
 
 
+def test_objects_are_asked_for_in_the_version_of_their_manifests(world: World, server: FakeServer) -> None:
+    server.edit("deployment", "web", "spec", "replicas", value=5)
+    server.calls.clear()
+    drift(world)
+    asked = [call[1] for call in server.calls if call[0] == "get"]
+    assert "deployment.v1.apps" in asked
+    (several,) = [kinds.split(",") for kinds in asked if "networkpolicy" in kinds]
+    assert {"networkpolicy.v1.networking.k8s.io", "poddisruptionbudget.v1.policy", "service"} <= {*several}
+
+
 def test_an_object_that_is_gone_and_one_without_our_labels(world: World, server: FakeServer) -> None:
     del server.objects["networkpolicy", "db"]
     server.edit("serviceaccount", "web", "metadata", "labels", value={})

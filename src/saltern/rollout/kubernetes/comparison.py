@@ -30,7 +30,7 @@ def drifted(runtime: ClusterRuntime, units: Units, leave: Collection[str] = ()) 
     """
     kubectl = runtime.kubectl
     wanted = {name: objects for name, objects in units.standing.items() if name not in leave}
-    kinds = sorted({str(one["kind"]).lower() for objects in wanted.values() for one in objects})
+    kinds = sorted({_resource(one) for objects in wanted.values() for one in objects})
     there = {_key(one): one for one in kubectl.get(kinds, runtime.selector)} if kinds else {}
     found: list[Drifted] = []
     for service, objects in sorted(wanted.items()):
@@ -46,11 +46,11 @@ def _of_service(
     there: Mapping[tuple[str, str], Mapping[str, Any]],
 ) -> Iterator[Drifted]:
     for one in sorted(objects, key=_key):
-        kind, name = _key(one)
-        seen = there.get((kind, name))
+        seen = there.get(_key(one))
         if seen is not None and not drift_of(one, seen):
             continue
-        if drifts := drift_of(one, kubectl.managed(kind.lower(), name)):  # one without our labels was not seen
+        found = kubectl.managed(_resource(one), _key(one)[1])  # one without our labels was not seen
+        if drifts := drift_of(one, found):
             yield Drifted(service, one, drifts)
 
 
@@ -61,6 +61,12 @@ def _is_other(wanted: Mapping[str, Any], found: Mapping[str, Any] | None) -> boo
 
 def _hash(thing: Mapping[str, Any]) -> str:
     return str((thing["metadata"].get("annotations") or {}).get(LABEL_HASH, ""))
+
+
+def _resource(thing: Mapping[str, Any]) -> str:
+    """The kind in the version of a manifest: servers have some in several, and kubectl would choose one of its own."""
+    group, _, version = str(thing["apiVersion"]).rpartition("/")
+    return str(thing["kind"]).lower() + (f".{version}.{group}" if group else "")
 
 
 def _key(thing: Mapping[str, Any]) -> tuple[str, str]:

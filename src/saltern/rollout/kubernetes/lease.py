@@ -34,7 +34,7 @@ class Lease:
     labels: Mapping[str, str] = field(default_factory=dict)
     me: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}")
     lost: threading.Event = field(default_factory=threading.Event)
-    """Set when somebody else has it, or it could not be renewed in time."""
+    """Set when somebody else was seen to have it."""
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -50,6 +50,18 @@ class Lease:
             renewer.join()
             with contextlib.suppress(SalternError):  # else it runs out by itself
                 self._write_if_mine("")
+
+    def refuse_lost(self) -> None:
+        """Raises LockedError where this process does not hold the lease any more: another one may be at work."""
+        holder = _holder(self.kubectl.find("lease", self.name))
+        if holder != self.me:
+            raise LockedError(
+                Problem(
+                    f"the lease of this cloud was lost: {holder or 'nobody'} has it",
+                    details=f"no sign of life came through for {SECONDS} s; what was begun goes no further",
+                    resolution="see `saltern status`; `saltern apply` goes on from there",
+                )
+            )
 
     def _take(self) -> None:
         """Take it when nobody has it, or who has it shows no sign of life for its duration."""
@@ -80,18 +92,11 @@ class Lease:
         )
 
     def _renew(self, stop: threading.Event) -> None:
-        good = time.monotonic()
         while not stop.wait(RENEW):
-            try:
+            with contextlib.suppress(SalternError):  # the API server may come back before another one waits
                 if not self._write_if_mine(self.me):
-                    break
-                good = time.monotonic()
-            except SalternError:  # the API server may come back in time
-                if time.monotonic() - good > SECONDS:
-                    break
-        else:
-            return
-        self.lost.set()
+                    self.lost.set()
+                    return
 
     def _write_if_mine(self, holder: str) -> bool:
         current = self.kubectl.find("lease", self.name)

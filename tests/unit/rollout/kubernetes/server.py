@@ -103,12 +103,12 @@ class FakeServer:
     def _get(self, argv: tuple[str, ...], words: list[str], stdin: str | None) -> Completed:
         if "--show-managed-fields" in words and self.old_client:
             return Completed(argv, 1, "", "Error: unknown flag: --show-managed-fields")
+        kinds = [word.partition(".")[0] for word in words[1].split(",")]
         if "--ignore-not-found" in words:
-            found = self.objects.get((words[1], words[2]))
-            if found and (statuses := self.looks.get((words[1], words[2]))):
+            found = self.objects.get((kinds[0], words[2]))
+            if found and (statuses := self.looks.get((kinds[0], words[2]))):
                 found = {**found, "status": statuses.pop(0) if len(statuses) > 1 else statuses[0]}
             return Completed(argv, 0, json.dumps(found) if found else "", "")
-        kinds = words[1].split(",")
         wanted = dict(
             part.split("=")
             for part in (words[words.index("--selector") + 1] if "--selector" in words else "").split(",")

@@ -69,3 +69,30 @@ def test_who_lost_it_knows(server: FakeServer) -> None:
         server.put({**current, "spec": {**current["spec"], "holderIdentity": "thief:1"}})
         assert mine.lost.wait(5)
     assert holder(server) == "thief:1"
+
+
+def test_who_lost_it_is_refused(server: FakeServer) -> None:
+    mine = of(server, "here:1")
+    with mine.held():
+        mine.refuse_lost()
+        current = server.objects["lease", "saltern"]
+        server.put({**current, "spec": {**current["spec"], "holderIdentity": "thief:1"}})
+        with pytest.raises(LockedError, match="thief:1 has it"):
+            of(server, "here:1").refuse_lost()
+    del server.objects["lease", "saltern"]
+    with pytest.raises(LockedError, match="nobody has it"):
+        mine.refuse_lost()
+
+
+def test_a_server_that_comes_back_finds_it_renewed(server: FakeServer) -> None:
+    mine = of(server, "here:1")
+    with mine.held():
+        server.refuses["get"] = "forbidden for a while"
+        calls = len(server.calls)
+        while len(server.calls) < calls + 3:
+            pass
+        first = server.objects["lease", "saltern"]["spec"]["renewTime"]
+        server.refuses.clear()
+        while server.objects["lease", "saltern"]["spec"]["renewTime"] == first:
+            pass
+        assert not mine.lost.is_set()
