@@ -163,6 +163,8 @@ def refused(cloud: Cloud, old: str, new: str, why: str) -> Iterator[None]:
         yield
     finally:
         file.write_text(original)
+    assert steps(cloud.saltern("plan", "--json")) == ["verify:lb"]  # its gate was not made
+    cloud.saltern("apply", "--yes")
     assert steps(cloud.saltern("plan", "--json")) == []
     assert cloud.processes()["lb"] == before
 
