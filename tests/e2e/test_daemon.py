@@ -24,6 +24,8 @@ from .driver import CACHE, Cloud, eventually, substitute
 from .test_foreign import PASSWORD, copy_of_model
 
 OUR_IMAGES = ("localhost/saltern/base-debian-12", "localhost/saltern/toolchain-debian-12")
+STARTS = 4
+"""How often the daemon is started at most."""
 SEARCH = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
 
 
@@ -62,6 +64,8 @@ class OwnDaemon:
     def remove(self) -> None:
         if self.child is not None:
             self.end(signal.SIGTERM)
+        for _ in range(STARTS):  # a daemon mounts its folder on itself, and one that is killed leaves that
+            subprocess.run(["umount", f"{self.folder}/data"], capture_output=True, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def load(self, images: list[str]) -> None:
