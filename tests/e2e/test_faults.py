@@ -196,10 +196,10 @@ def test_containers_that_die_in_the_middle(lab: Lab) -> None:
     """The replica that is being rolled is killed, then the one that serves beside it."""
     cloud = lab.cloud
     lab.change("web")
-    old = cloud.processes()["web-1"]
+    name, old = f"{cloud.name}-web-1", cloud.processes()["web-1"][0]
     with lab.load() as users, cloud.started("apply", "--yes") as running:
         assert running.wait_for(lambda e: (e["stage"], e["subject"]) == ("roll", "web-1"))
-        assert eventually(lambda: cloud.processes().get("web-1", old)[0] != old[0])
+        assert eventually(lambda: any(one.name == name and one.id != old for one in cloud.rows()))
         cloud.kill("web-1")
         running.wait()
     assert [one.failures for one in users.figures()] == [0], str(users)
