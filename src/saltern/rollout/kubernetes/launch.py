@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from saltern.base.errors import SalternError
 from saltern.base.process import Completed
 from saltern.plan.steps import Step
-from saltern.rollout.kubernetes.objects import is_ready, restarts, stuck, trouble, unfinished
+from saltern.rollout.kubernetes.objects import is_broken, is_ready, restarts, stuck, trouble, unfinished
 from saltern.rollout.kubernetes.runtime import ClusterRuntime
 from saltern.rollout.launch import JOB_LINES, JOB_TIMEOUT, JobEnd
 from saltern.targets.workload import Cloud, Instance
@@ -37,9 +37,12 @@ class ClusterLauncher:
     objects: Mapping[str, Sequence[Mapping[str, Any]]]
     force: bool = False
     """Fields that somebody else owns are taken; else they are an error."""
+    before: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Container → the uids of the pods that were there when it was created: what becomes of them says nothing of it."""
 
     def create(self, step: Step) -> Completed:
         """See :meth:`Launcher.create`: the cluster replaces its pods as the object's strategy says."""
+        self.before[step.container] = frozenset(pod["metadata"]["uid"] for pod in self.runtime.pods(step.container))
         self.runtime.kubectl.apply(self.objects[step.service], force=self.force)
         return Completed(("kubectl", "apply"), 0, "", "")
 
@@ -56,8 +59,10 @@ class ClusterLauncher:
             why = unfinished(thing) if thing else "it is not there"
             if not why:
                 return ""
-            pods = [pod for pod in self.runtime.pods(step.container) if not is_ready(pod)]
-            self._make_room(thing, pods)
+            waiting = [pod for pod in self.runtime.pods(step.container) if not is_ready(pod)]
+            self._make_room(thing, waiting)
+            old = self.before.get(step.container, frozenset())
+            pods = [pod for pod in waiting if pod["metadata"]["uid"] not in old]
             if restarts(pods) >= RESTARTS:
                 return f"its process ends again and again; {_told(why, pods)}"
             stuck_since = (stuck_since or time.monotonic()) if stuck(pods) else 0.0
@@ -79,6 +84,7 @@ class ClusterLauncher:
             pod["metadata"]["name"]
             for pod in unready
             if wanted
+            and is_broken(pod)  # one that only answers slowly serves again
             and not pod["metadata"].get("deletionTimestamp")
             and pod["metadata"].get("labels", {}).get("controller-revision-hash") != wanted
         ]

@@ -14,6 +14,7 @@ POD_KINDS = (*WORKLOAD_KINDS, "job")
 
 STUCK = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
 """Reasons for waiting of which nothing comes by itself soon."""
+CRASHING = "CrashLoopBackOff"
 
 
 def container_of(cloud: str, thing: Mapping[str, Any]) -> Container:
@@ -114,6 +115,12 @@ def trouble(pods: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
             if text := _waiting(one):
                 found[f"{name}: {one['name']}: {text}"] = None
     return tuple(found)
+
+
+def is_broken(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod's process ends again and again, or cannot start."""
+    reasons = [(one.get("state", {}).get("waiting") or {}).get("reason", "") for one in _statuses(pod)]
+    return stuck([pod]) or CRASHING in reasons
 
 
 def stuck(pods: Sequence[Mapping[str, Any]]) -> bool:

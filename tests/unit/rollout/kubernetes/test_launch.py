@@ -87,8 +87,10 @@ def test_restarts_of_pods_that_serve_do_not_count(server: FakeServer) -> None:
 
 
 def test_a_broken_pod_of_an_older_revision_of_a_stateful_set_makes_room(server: FakeServer) -> None:
-    pods = [pod(name, ready=False) for name in ("web-0", "web-1", "web-2")]
-    for one, revision in zip(pods, ("old", "new", "old"), strict=True):
+    names = ("web-0", "web-1", "web-2")
+    pods = [pod(name, ready=False, **waiting("CrashLoopBackOff")) for name in names]
+    pods.append(pod("web-3", ready=False))  # it only answers slowly
+    for one, revision in zip(pods, ("old", "new", "old", "old"), strict=True):
         one["metadata"]["labels"]["controller-revision-hash"] = revision
     pods[2]["metadata"]["deletionTimestamp"] = "now"
     looks = [{**DONE, "readyReplicas": 0, "updateRevision": "new"}, DONE]
@@ -96,6 +98,13 @@ def test_a_broken_pod_of_an_older_revision_of_a_stateful_set_makes_room(server: 
     deleted = [call for call in server.calls if call[0] == "delete"]
     assert [call[:3] for call in deleted] == [("delete", "pod", "web-0")]
     assert "--wait=false" in deleted[0]
+
+
+def test_crashes_of_the_revision_before_say_nothing_of_the_new_one(server: FakeServer) -> None:
+    old = pod("web-2", ready=False, **waiting("CrashLoopBackOff", restarts=launch.RESTARTS))
+    server.put(workload())
+    server.put(old)
+    assert started(server, workload(), looks=[{**DONE, "updatedReplicas": 1}, DONE]) == ""
 
 
 def test_a_pod_that_serves_never_makes_room(server: FakeServer) -> None:
