@@ -4,7 +4,7 @@ SALTERN = .venv/bin/saltern
 # Tests run side by side in so many processes; those of one engine stay in one of them.
 WORKERS ?= 2
 
-.PHONY: help run down test cluster test-fast lint format lock setup setup-test clean
+.PHONY: help run down test test-full cluster test-fast lint format lock setup setup-test clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -21,6 +21,9 @@ test: setup-test lint ## all checks and all tests, with real engines
 cluster: setup-test ## a Kubernetes of two nodes, as the tests have, until Ctrl-C
 	tests/cluster/build
 	.venv/bin/python -m tests.cluster
+
+test-full: export SALTERN_TESTS_FULL = 1
+test-full: test ## the same with what takes longer: Debian 13, parity with docker, upgrades in a cluster
 
 test-fast: lint ## checks, unit and golden tests: seconds
 	.venv/bin/pytest -q -n $(WORKERS) tests/unit
