@@ -5,7 +5,7 @@ but for the files that it reads.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ SLEEP = ["sleep", str(SECONDS)]
 
 def helper(name: str, cloud: str, spec: RunSpec) -> tuple[dict[str, Any], dict[str, Any]]:
     """A pod that sleeps with what a helper container needs, and the Secret with its environment and files."""
-    labels = {HELPER: cloud, MANAGED_BY: MANAGER}
     uid, _, gid = spec.user.partition(":")
     data: dict[str, str] = {}
     volumes: list[dict[str, Any]] = []
@@ -51,27 +50,12 @@ def helper(name: str, cloud: str, spec: RunSpec) -> tuple[dict[str, Any], dict[s
         "volumeMounts": mounts,
         "securityContext": security,
     }
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "activeDeadlineSeconds": SECONDS,
-            "terminationGracePeriodSeconds": 0,
-            "hostname": spec.hostname or None,
-            "containers": [main],
-            "volumes": volumes,
-            "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        },
-    }
-    if not spec.hostname:
-        del pod["spec"]["hostname"]  # type: ignore[attr-defined]
+    host = {"hostname": spec.hostname} if spec.hostname else {}
+    pod = _pod(name, cloud, main, volumes, {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}, **host})
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": _labels(cloud)},
         "type": "Opaque",
         "data": dict(sorted(data.items())),
     }
@@ -129,20 +113,34 @@ def beside(name: str, cloud: str, pod: Mapping[str, Any], uid: int) -> dict[str,
             "capabilities": capabilities,
         },
     }
+    own = {
+        "nodeName": spec["nodeName"],
+        "initContainers": [{**one, "resources": {}} for one in spec.get("initContainers", []) if _copies(one)],
+        "securityContext": spec.get("securityContext", {}),
+    }
+    return _pod(name, cloud, container, claims_and_files, own)
+
+
+def _labels(cloud: str) -> dict[str, str]:
+    return {HELPER: cloud, MANAGED_BY: MANAGER}
+
+
+def _pod(
+    name: str, cloud: str, main: Mapping[str, Any], volumes: Sequence[Mapping[str, Any]], own: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A pod that lives for a while at most and may do nothing in the cluster; ``own`` is what else its spec has."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {HELPER: cloud, MANAGED_BY: MANAGER}},
+        "metadata": {"name": name, "labels": _labels(cloud)},
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "activeDeadlineSeconds": SECONDS,
             "terminationGracePeriodSeconds": 0,
-            "nodeName": spec["nodeName"],
-            "containers": [container],
-            "initContainers": [{**one, "resources": {}} for one in spec.get("initContainers", []) if _copies(one)],
-            "volumes": claims_and_files,
-            "securityContext": spec.get("securityContext", {}),
+            "containers": [main],
+            "volumes": volumes,
+            **own,
         },
     }
 

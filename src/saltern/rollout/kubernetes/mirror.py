@@ -66,12 +66,17 @@ class Mirror:
             self._push()
 
     def _push(self) -> None:
-        there = {path: _content(self._folder / path) for path in self._parts()}
-        changed = {path: content for path, content in there.items() if self._known.get(path) != digest(content)}
+        there: dict[str, str] = {}
+        changed: dict[str, bytes] = {}
+        for path in self._parts():
+            content = _content(self._folder / path)
+            there[path] = digest(content)
+            if self._known.get(path) != there[path]:
+                changed[path] = content
         self._kubectl.apply([self._secret(path, content) for path, content in sorted(changed.items())], force=True)
         gone = [path for path in self._known if path not in there]
         self._kubectl.delete("secret", [self._name(path) for path in gone], wait=False)
-        self._known = {path: digest(content) for path, content in there.items()}
+        self._known = there
 
     def _parts(self) -> Iterator[str]:
         """What there is here, relative to the folder."""

@@ -96,13 +96,15 @@ class ClusterRuntime:
         """Path → content of the files that the pods of a workload have from Secrets."""
         found: dict[str, bytes] = {}
         for pod in self.pods(container)[:1]:
-            secret_of = {v["name"]: v["secret"] for v in pod["spec"]["volumes"] if "secret" in v}
+            volumes = {v["name"]: v["secret"] for v in pod["spec"]["volumes"] if "secret" in v}
+            names = {secret["secretName"] for secret in volumes.values()}
+            contents = {name: (self.kubectl.find("secret", name) or {}).get("data", {}) for name in sorted(names)}
             for mount in pod["spec"]["containers"][0].get("volumeMounts", ()):
-                secret = secret_of.get(mount["name"])
-                item = next((i for i in (secret or {}).get("items", ()) if i["path"] == mount.get("subPath")), None)
-                data = (self.kubectl.find("secret", secret["secretName"]) or {}).get("data", {}) if secret else {}
-                if item is not None and item["key"] in data:
-                    found[mount["mountPath"]] = base64.b64decode(data[item["key"]])
+                secret = volumes.get(mount["name"], {})
+                keys = {item["path"]: item["key"] for item in secret.get("items", ())}
+                content = contents.get(secret.get("secretName", ""), {}).get(keys.get(mount.get("subPath", "")))
+                if content is not None:
+                    found[mount["mountPath"]] = base64.b64decode(content)
         return found
 
     # ---- commands inside

@@ -26,8 +26,6 @@ EXACT = "exact"
 """The folder in memory of files that are copied."""
 HASH = 10
 
-Bins = Sequence[Mapping[str, bytes]]
-
 
 def bins(contents: Mapping[str, bytes], what: str) -> list[dict[str, bytes]]:
     """Contents by key, so that each part fits into one Secret. Raises ConfigError."""
