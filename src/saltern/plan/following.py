@@ -10,6 +10,8 @@ from saltern.base.errors import SalternError
 
 ATTEMPTS = 3
 """How often a rollout that was interrupted is gone on with."""
+AGAIN = "again"
+"""Stands in the place of an approval that was not looked at: the commit is planned once more."""
 MESSAGE = 2000
 """Characters of a message that are kept."""
 
@@ -91,6 +93,10 @@ def failed(status: Status, error: SalternError) -> Status:
 
 
 def told(error: SalternError) -> str:
-    """What is wrong and where, without details: those hold logs, and who may read the status may not read all."""
+    """What is wrong, where, and what became of it, without details.
+
+    Those hold logs, and who may read the status may not read all.
+    """
     lines = [f"{one.brief} ({one.places[0]})" if one.places else one.brief for one in error.problems]
-    return "; ".join(lines)[:MESSAGE]
+    last = error.problems[-1].resolution.splitlines()[-1:] if error.problems else []
+    return "; ".join([*lines, *(line.strip() for line in last)])[:MESSAGE]

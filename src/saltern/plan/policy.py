@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
 
 from saltern.plan.plan import Effect, Plan, WayBack
@@ -51,24 +50,16 @@ def kinds_of(plan: Plan) -> tuple[Kind, ...]:
     return tuple(kind for kind, is_so in found.items() if is_so)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a plan may be carried out, and why."""
-
-    allowed: bool
-    why: str
-
-
-def judge(plan: Plan, automatic: Collection[str], approval: str, *, is_retry: bool = False) -> Verdict:
-    """Whether the policy or an approval, which names a plan's id, lets a plan be carried out.
+def refusal(plan: Plan, automatic: Collection[str], approval: str, *, is_retry: bool = False) -> str:
+    """Why a plan may not be carried out; "" where the policy allows it, or an approval, which names a plan's id.
 
     What failed once is not tried again by the policy alone (``is_retry``).
     """
     if approval == plan.id:
-        return Verdict(True, "approved")
+        return ""
     others = [str(kind) for kind in kinds_of(plan) if kind == Kind.RESTORE or kind not in automatic]
     if not others and not is_retry:
-        return Verdict(True, "the policy allows it")
-    lacking = f"the policy does not allow: {', '.join(others)}" if others else "it failed before"
+        return ""
+    lacking = f"the policy does not allow {', '.join(others)}" if others else "it failed before"
     wrong = f"; {approval} was approved, which is another plan" if approval else ""
-    return Verdict(False, f"{lacking}{wrong}")
+    return f"{lacking}{wrong}"

@@ -103,4 +103,3 @@ class Branch:
                 resolution="check the address, the branch, the network, and your access to it",
             )
         )
-

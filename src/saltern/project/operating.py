@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,18 +22,21 @@ from saltern.base.errors import (
     SalternError,
     UsageError,
 )
-from saltern.plan.following import ATTEMPTS, Next, State, Status, failed, next_of, told
+from saltern.plan.following import AGAIN, ATTEMPTS, Next, State, Status, failed, next_of, told
 from saltern.plan.plan import Plan
-from saltern.plan.policy import judge, kinds_of
+from saltern.plan.policy import kinds_of, refusal
 from saltern.plan.revision import Revision
 from saltern.project import applying, planning, recording
 from saltern.project.applying import Terms
 from saltern.project.context import Project
 from saltern.project.following import Branch
+from saltern.project.manifests import write
 from saltern.project.planning import Asked
 from saltern.rollout.kubernetes.board import Board
 from saltern.rollout.kubernetes.lease import Lease
 from saltern.rollout.rollouts import Outcome, Past
+from saltern.targets.kubernetes.access import account
+from saltern.targets.kubernetes.manifest import files
 
 NAME = "saltern-operate"
 """Of the ConfigMap, of the Lease, and of the account."""
@@ -84,10 +88,19 @@ class Operator:
             made = planning.plan(project)
             status = _with_plan(status, made)
             return self._judged(project, made, status)
-        except PASSING:
+        except PASSING as error:
+            self._note(before or replace(status, commit=""), tip, error)
             raise
         except SalternError as error:
             return self._say(failed(status, error))
+
+    def _note(self, status: Status, tip: str, error: SalternError) -> None:
+        """Say what keeps the newest commit from being looked at, where that can be said; nothing else changes."""
+        if status.state is not State.APPLYING:
+            with suppress(SalternError):
+                self._say(
+                    replace(status, message=f"{tip[:12]} cannot be planned now, it is tried again: {told(error)}")
+                )
 
     def _opened(self, commit: str) -> Project:
         project = self.open(self.branch.check_out(commit))
@@ -112,11 +125,11 @@ class Operator:
             )
             return self._say(replace(status, state=State.HELD, message=text))
         policy = project.settings.operate
-        verdict = judge(made, policy.automatic, status.approval, is_retry=bool(status.tried))
-        if not verdict.allowed:
+        if why := refusal(made, policy.automatic, status.approval, is_retry=bool(status.tried)):
             state = State.FAILED if status.tried else State.WAITING
-            return self._say(replace(status, state=state, message=f"{verdict.why}; {_how(self.home, made.id)}"))
-        begun = replace(status, state=State.APPLYING, message=verdict.why, attempts=1)
+            return self._say(replace(status, state=state, message=f"{why}; {_how(self.home, made.id)}"))
+        why = "approved" if status.approval == made.id else "the policy allows it"
+        begun = replace(status, state=State.APPLYING, message=why, attempts=1)
         self._say(begun)
         terms = Terms("operate", expected=made.id, auto_rollback=policy.auto_rollback)
         return self._carried_out(project, begun, lambda: applying.apply(project, terms))
@@ -131,14 +144,14 @@ class Operator:
             revision = recording.load(project, newest.target) if newest else None
         is_back = newest is not None and newest.kind == "rollback" and newest.target != status.revision
         if newest is None or not (is_back or _is_open(newest, status)):
-            return self._look(None, tip, approval)
+            return self._look(status, tip, approval)
         if is_back and newest.outcome is Outcome.DONE:
             return self._say(_taken_back(status))
         if status.attempts >= ATTEMPTS:
             text = f"it was interrupted {status.attempts} times; see `saltern history {newest.number}`"
             return self._say(replace(status, state=State.FAILED, message=text, tried=status.plan))
         if revision is None:
-            return self._look(None, tip, approval)
+            return self._look(status, tip, approval)
         again = replace(status, message="going on with what was interrupted", attempts=status.attempts + 1)
         self._say(again)
         kind = "rollback" if is_back else "operate"
@@ -153,7 +166,7 @@ class Operator:
         except LockedError:
             raise  # somebody else is at work; the next round sees how far it came
         except PlanError as error:  # the cloud changed meanwhile, and nothing was begun
-            return self._say(failed(replace(begun, tried=begun.plan), error))
+            return self._say(replace(begun, state=State.WAITING, message=told(error), approval=AGAIN, attempts=0))
         except SalternError as error:
             return self._say(self._next_plan(project, failed(replace(begun, tried=begun.plan), error)))
         return self._say(replace(begun, state=State.DONE, message="", tried=""))
@@ -210,6 +223,16 @@ def _refuse_elsewhere(project: Project) -> None:
         )
 
 
+def write_account(branch: Branch, open_: Open, folder: Path) -> tuple[str, ...]:
+    """Write the account that following needs, for the namespace of the newest commit; the names of the files."""
+    with branch.held():
+        project = open_(branch.check_out(branch.tip()))
+    _refuse_elsewhere(project)
+    wanted = files(account(NAME, project.namespace), secrets=False)
+    write(folder, wanted)
+    return tuple(sorted(wanted))
+
+
 # ---- the loop
 
 
@@ -236,14 +259,13 @@ def operate(branch: Branch, open_: Open, tell: Tell, warn: Callable[[SalternErro
                 home.ensure_namespace()
                 lease = Lease(home.kubectl, NAME)
                 with lease.held():
-                    pause = pace.interval
                     return _lead(Operator(branch, home, open_, tell, lease), warn, pace)
         except SalternError as error:
-            if pace.once:
+            if pace.once or isinstance(error, UsageError):
                 raise
             warn(error)
+            pause = _longer(pause, pace, error)
         pace.sleep(pause)
-        pause = min(pause * 2, LONGEST)
 
 
 def _lead(operator: Operator, warn: Callable[[SalternError], None], pace: Pace) -> Status:
@@ -259,5 +281,10 @@ def _lead(operator: Operator, warn: Callable[[SalternError], None], pace: Pace) 
             if pace.once or operator.lease.lost.is_set():
                 raise
             warn(error)
-            pause = min(pause * 2, LONGEST)
+            pause = _longer(pause, pace, error)
         pace.sleep(pause)
+
+
+def _longer(pause: float, pace: Pace, error: SalternError) -> float:
+    """Twice as long as before; who only waits for another one looks as often as ever, to take over soon."""
+    return pace.interval if isinstance(error, LockedError) else min(pause * 2, LONGEST)
