@@ -15,6 +15,7 @@ from saltern.project.revision import without_password
 
 QUIET = {"GIT_TERMINAL_PROMPT": "0"}
 """A repository that asks for a password is one that cannot be read."""
+LOOKED_BACK = 20
 SECONDS = 600
 """How long git may take for one call."""
 
@@ -66,6 +67,11 @@ class Branch:
         words = ("fetch", "--quiet", "--force", "--no-tags", "--", self.remote, f"+refs/heads/{self.name}:{there}")
         self._wanted(self._git(*words))
         return self._wanted(self._git("rev-parse", "--verify", there)).stdout.strip()
+
+    def commits(self, tip: str) -> tuple[str, ...]:
+        """The commits that led to one, newest first, itself included; not all."""
+        words = ("rev-list", "--first-parent", f"--max-count={LOOKED_BACK}", tip)
+        return tuple(self._wanted(self._git(*words)).stdout.split())
 
     def has(self, commit: str) -> bool:
         """Whether a commit, which the branch may have no more, can be checked out."""

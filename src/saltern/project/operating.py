@@ -226,8 +226,7 @@ def _refuse_elsewhere(project: Project) -> None:
 def write_account(branch: Branch, open_: Open, folder: Path) -> tuple[str, ...]:
     """Write the account that following needs, for the namespace of the newest commit; the names of the files."""
     with branch.held():
-        project = open_(branch.check_out(branch.tip()))
-    _refuse_elsewhere(project)
+        project = _home(branch, open_)
     wanted = files(account(NAME, project.namespace), secrets=False)
     write(folder, wanted)
     return tuple(sorted(wanted))
@@ -254,8 +253,7 @@ def operate(branch: Branch, open_: Open, tell: Tell, warn: Callable[[SalternErro
     while True:
         try:
             with branch.held():
-                home = open_(branch.check_out(branch.tip()))
-                _refuse_elsewhere(home)
+                home = _home(branch, open_)
                 home.ensure_namespace()
                 lease = Lease(home.kubectl, NAME)
                 with lease.held():
@@ -283,6 +281,20 @@ def _lead(operator: Operator, warn: Callable[[SalternError], None], pace: Pace) 
             warn(error)
             pause = _longer(pause, pace, error)
         pace.sleep(pause)
+
+
+def _home(branch: Branch, open_: Open) -> Project:
+    """The cloud of the newest commit whose settings can be read: what is wrong with later ones is told there."""
+    first: ModelError | None = None
+    for commit in branch.commits(branch.tip()):
+        try:
+            home = open_(branch.check_out(commit))
+        except ModelError as error:
+            first = first or error
+            continue
+        _refuse_elsewhere(home)
+        return home
+    raise first or ModelError(Problem(f"the branch {branch.name} has no commit"))
 
 
 def _longer(pause: float, pace: Pace, error: SalternError) -> float:
