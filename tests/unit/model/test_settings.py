@@ -14,6 +14,7 @@ from saltern.model.settings import (
     KubernetesNode,
     KubernetesSettings,
     NodeSettings,
+    OperateSettings,
     Publish,
     Settings,
     find_model,
@@ -51,6 +52,17 @@ def test_everything(tmp_path: Path) -> None:
         {**BUILT_IN_BASES, "mine": {"image": "debian:12"}},
         (FormulaSetting("web", git="https://g", ref="v1", compat="python2"), FormulaSetting("db", path="../db")),
     )
+
+
+def test_what_may_be_carried_out_by_itself(tmp_path: Path) -> None:
+    assert load_settings(tmp_path).operate == OperateSettings(("config",), auto_rollback=True)
+    (tmp_path / "saltern.yml").write_text("operate: {automatic: [config, image], auto_rollback: false}\n")
+    assert load_settings(tmp_path).operate == OperateSettings(("config", "image"), auto_rollback=False)
+    (tmp_path / "saltern.yml").write_text("operate:\n  auto_rollback: false\n")
+    assert load_settings(tmp_path).operate == OperateSettings(auto_rollback=False)
+    (problem,) = refused(tmp_path, "cloud: lab\noperate:\n  automatic:\n  - config\n  - everything\n")
+    assert "operate:automatic:1: 'everything' is not one of" in problem.brief
+    assert [place.line for place in problem.places] == [5]
 
 
 def test_what_kubernetes_is_told(tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ from saltern.project.operating import NAME, Pace, operate
 from saltern.rollout.kubernetes import launch, lease
 from saltern.rollout.kubernetes.lease import Lease
 from saltern.rollout.rollouts import Outcome
+from saltern.targets.kubernetes.access import rules
 from tests.unit.project.cloud import Machine, World
 from tests.unit.project.history import History
-from tests.unit.rollout.kubernetes.server import FakeServer
+from tests.unit.rollout.kubernetes.guarded import GuardedServer
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Followed:
 
     world: World
     history: History
-    server: FakeServer
+    server: GuardedServer
     told: list[Status] = field(default_factory=list)
     machine: str = "one"
     """Of several that could lead; each has a cache and a state of its own."""
@@ -94,7 +95,8 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Followed:
     monkeypatch.setattr(launch, "POLL", 0.001)
     monkeypatch.setattr(launch, "PULL_SECONDS", 1)
     monkeypatch.setattr(lease, "POLL", 0.001)
-    server = FakeServer(controls=True)
+    server = GuardedServer(controls=True, rules=rules(NAME, "lab"))
+    server.put({"kind": "Namespace", "metadata": {"name": "lab"}})
     history = History(tmp_path / "repository", "model").start()
     world = World(history.model, tmp_path / "state", tmp_path / "cache", server=server).install(monkeypatch)
     world.node("web", replicas=2, conf={"workers": 4})
@@ -261,7 +263,7 @@ def test_another_cloud_is_not_followed(up: Followed) -> None:
 def test_a_cloud_that_is_in_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history = History(tmp_path / "repository", "model").start()
     world = World(history.model, tmp_path / "state", tmp_path / "cache").install(monkeypatch)
-    found = Followed(world.node("web"), history, FakeServer())
+    found = Followed(world.node("web"), history, GuardedServer())
     found.commit()
     with pytest.raises(UsageError, match="only a cloud on Kubernetes"):
         operate(found.branch, found.open, found.told.append, _never, Pace())
@@ -508,6 +510,40 @@ def test_a_repository_that_is_away_at_the_start(up: Followed, tmp_path: Path) ->
     clock = Clock(lambda: away.rename(up.history.top), lambda: None)
     assert len(looped(up, clock)) == 1
     assert clock.pauses == [60.0, 30.0, 30.0]
+
+
+# ---- its account
+
+
+def test_the_account_may_do_what_is_done(up: Followed) -> None:
+    """With a job, and a workload that goes; what is refused would have failed the tests above too."""
+    up.world.node("db", conf={"size": 1}, fresh=True).node("web", replicas=2, conf={"workers": 5})
+    up.commit(automatic=["config", "image", "workloads", "restart"])
+    assert up.round().state is State.DONE
+    up.world.without("db")
+    up.commit()
+    assert up.round().state is State.DONE
+    assert up.server.refused == []
+
+
+def test_what_is_forbidden_is_told(up: Followed) -> None:
+    up.server.rules = [rule for rule in up.server.rules if "deployments" not in rule["resources"]]
+    up.config(8)
+    with pytest.raises(EngineError, match="operate may not list deployments"):
+        up.round()
+
+
+def test_the_account_is_written_as_manifests(up: Followed, tmp_path: Path) -> None:
+    up.server.rules = [{}]
+    names = operating.write_account(up.branch, up.open, tmp_path / "access")
+    assert [*names] == sorted(path.name for path in (tmp_path / "access").iterdir())
+    found = [yaml.safe_load((tmp_path / "access" / name).read_text()) for name in names]
+    things = {(one["kind"], one["metadata"]["name"]): one for one in found if one["kind"] != "Kustomization"}
+    assert {one["metadata"]["namespace"] for one in things.values()} == {"lab"}
+    assert things["Role", NAME]["rules"] == rules(NAME, "lab")
+    assert things["RoleBinding", NAME]["subjects"][0]["name"] == things["ServiceAccount", NAME]["metadata"]["name"]
+    (approves,) = things["Role", f"{NAME}-approve"]["rules"]
+    assert (approves["resourceNames"], approves["verbs"]) == ([NAME], ["get", "patch"])
 
 
 def _refused(_project: Project) -> Any:
