@@ -80,7 +80,7 @@ def test_what_kubernetes_is_told(tmp_path: Path) -> None:
 def test_problems_have_their_place_and_advice(tmp_path: Path) -> None:
     unknown, engine = refused(tmp_path, "cloud: lab\nclowd: x\nengine: lxc\n")
     assert "'clowd' was unexpected" in unknown.brief
-    known = "backup, bases, check, cloud, engine, formulas, inventory, kubernetes, registry, source, target"
+    known = "backup, bases, check, cloud, engine, formulas, inventory, kubernetes, operate, registry, source, target"
     assert unknown.resolution == f"known keys: {known}"
     assert "engine: 'lxc' is not one of" in engine.brief
     assert engine.resolution == "use one of podman, docker"
