@@ -73,10 +73,6 @@ class Branch:
         words = ("rev-list", "--first-parent", f"--max-count={LOOKED_BACK}", tip)
         return tuple(self._wanted(self._git(*words)).stdout.split())
 
-    def has(self, commit: str) -> bool:
-        """Whether a commit, which the branch may have no more, can be checked out."""
-        return self._git("cat-file", "-e", f"{commit}^{{commit}}").ok
-
     def check_out(self, commit: str) -> Path:
         """The model's folder, with all files as the commit has them and no others. Raises EngineError, UsageError."""
         self._wanted(self._git("checkout", "--quiet", "--force", "--detach", commit))

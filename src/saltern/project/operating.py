@@ -25,13 +25,11 @@ from saltern.base.errors import (
 from saltern.plan.following import AGAIN, ATTEMPTS, Next, State, Status, failed, next_of, told
 from saltern.plan.plan import Plan
 from saltern.plan.policy import kinds_of, refusal
-from saltern.plan.revision import Revision
 from saltern.project import applying, planning, recording
 from saltern.project.applying import Terms
 from saltern.project.context import Project
 from saltern.project.following import Branch
 from saltern.project.manifests import write
-from saltern.project.planning import Asked
 from saltern.rollout.kubernetes.board import Board
 from saltern.rollout.kubernetes.lease import Lease
 from saltern.rollout.rollouts import Outcome, Past
@@ -86,13 +84,12 @@ class Operator:
         try:
             project = self._opened(tip)
             made = planning.plan(project)
-            status = _with_plan(status, made)
-            return self._judged(project, made, status)
         except PASSING as error:
             self._note(before or replace(status, commit=""), tip, error)
             raise
         except SalternError as error:
             return self._say(failed(status, error))
+        return self._judged(project, made, _with_plan(status, made))
 
     def _note(self, status: Status, tip: str, error: SalternError) -> None:
         """Say what keeps the newest commit from being looked at, where that can be said; nothing else changes."""
@@ -132,49 +129,48 @@ class Operator:
         begun = replace(status, state=State.APPLYING, message=why, attempts=1)
         self._say(begun)
         terms = Terms("operate", expected=made.id, auto_rollback=policy.auto_rollback)
-        return self._carried_out(project, begun, lambda: applying.apply(project, terms))
+        return self._carried_out(begun, lambda: applying.apply(project, terms))
 
     # ---- what was begun
 
     def _resume(self, status: Status, tip: str, approval: str) -> Status:
         """Go on with the rollout that the journal knows; plan anew where it was not begun, or has ended."""
-        project = self._opened(status.commit if self.branch.has(status.commit) else tip)
-        with project.locked():  # what the cluster remembers is here then
-            newest = next(iter(recording.rollouts(project)), None)
-            revision = recording.load(project, newest.target) if newest else None
+        home = self.home
+        with home.locked():  # what the cluster remembers is here then
+            newest = next(iter(recording.rollouts(home)), None)
+            revision = recording.load(home, newest.target) if newest else None
         is_back = newest is not None and newest.kind == "rollback" and newest.target != status.revision
-        if newest is None or not (is_back or _is_open(newest, status)):
+        if newest is None or revision is None or not (is_back or _is_open(newest, status)):
             return self._look(status, tip, approval)
         if is_back and newest.outcome is Outcome.DONE:
             return self._say(_taken_back(status))
         if status.attempts >= ATTEMPTS:
             text = f"it was interrupted {status.attempts} times; see `saltern history {newest.number}`"
-            return self._say(replace(status, state=State.FAILED, message=text, tried=status.plan))
-        if revision is None:
-            return self._look(status, tip, approval)
+            ended = replace(status, state=State.FAILED, message=text, tried=status.plan)
+            return self._say(self._with_next_plan(ended))
         again = replace(status, message="going on with what was interrupted", attempts=status.attempts + 1)
         self._say(again)
-        kind = "rollback" if is_back else "operate"
-        is_auto = project.settings.operate.auto_rollback and not is_back
-        done = self._carried_out(project, again, lambda: _bring(project, revision, kind, is_auto=is_auto))
+        is_auto = home.settings.operate.auto_rollback and not is_back
+        terms = Terms("rollback" if is_back else "operate", auto_rollback=is_auto)
+        done = self._carried_out(again, lambda: applying.apply_revision(home, revision, terms))
         return self._say(_taken_back(done)) if is_back and done.state is State.DONE else done
 
-    def _carried_out(self, project: Project, begun: Status, act: Callable[[], object]) -> Status:
-        """Do it, and say how it ended."""
+    def _carried_out(self, begun: Status, act: Callable[[], object]) -> Status:
+        """Do it, and say how it ended. What passes by itself is raised: the next round sees how far it came."""
         try:
             act()
-        except LockedError:
-            raise  # somebody else is at work; the next round sees how far it came
+        except PASSING:
+            raise
         except PlanError as error:  # the cloud changed meanwhile, and nothing was begun
             return self._say(replace(begun, state=State.WAITING, message=told(error), approval=AGAIN, attempts=0))
         except SalternError as error:
-            return self._say(self._next_plan(project, failed(replace(begun, tried=begun.plan), error)))
+            return self._say(self._with_next_plan(failed(replace(begun, tried=begun.plan), error)))
         return self._say(replace(begun, state=State.DONE, message="", tried=""))
 
-    def _next_plan(self, project: Project, status: Status) -> Status:
+    def _with_next_plan(self, status: Status) -> Status:
         """What an approval would have to name now: the failure changed the cloud, and so the plan."""
         try:
-            made = planning.plan(project)
+            made = planning.plan(self._opened(status.commit))
         except SalternError:
             return replace(status, plan="")
         message = f"{status.message}; {_how(self.home, made.id)}"
@@ -197,10 +193,6 @@ def _is_open(newest: Past, status: Status) -> bool:
 def _taken_back(status: Status) -> Status:
     text = "it failed, and what ran before was brought back"
     return replace(status, state=State.FAILED, message=text, tried=status.plan)
-
-
-def _bring(project: Project, revision: Revision, kind: str, *, is_auto: bool) -> object:
-    return applying.apply_revision(project, revision, Terms(kind, Asked(), auto_rollback=is_auto))
 
 
 def _how(project: Project, plan: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from saltern.base.errors import EngineError, LockedError, SalternError, UsageError
+from saltern.base.errors import EngineError, LockedError, Problem, SalternError, UsageError
 from saltern.base.process import Completed
 from saltern.plan.following import State, Status
 from saltern.project import applying, operating, recording
@@ -18,7 +18,9 @@ from saltern.project.context import Options, Project, open_project
 from saltern.project.following import Branch
 from saltern.project.operating import NAME, Pace, operate
 from saltern.rollout.kubernetes import launch, lease
+from saltern.rollout.kubernetes.kubectl import Kubectl
 from saltern.rollout.kubernetes.lease import Lease
+from saltern.rollout.kubernetes.runtime import ClusterRuntime
 from saltern.rollout.rollouts import Outcome
 from saltern.targets.kubernetes.access import rules
 from tests.unit.project.cloud import Machine, World
@@ -74,7 +76,7 @@ class Followed:
     @property
     def workers(self) -> str:
         """What the pods of web have."""
-        files = self.open(self.world.root).cluster.files("lab-web")
+        files = ClusterRuntime(Kubectl(self.server, "lab"), "lab").files("lab-web")
         return files["/etc/web.conf"].decode().strip()
 
     @property
@@ -380,6 +382,39 @@ def test_an_approved_rollout_goes_on_without_another_approval(up: Followed, monk
     up.config(8, image="k2")
     up.approve(up.round().plan)
     killed(up, monkeypatch)
+    assert (up.round().state, up.workers) == (State.DONE, "workers = 8")
+
+
+def test_what_was_interrupted_ends_although_the_newest_model_is_wrong(
+    up: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up.config(8)
+    killed(up, monkeypatch)
+    up.commit(automatic=["everything"])
+    up.machine = "two"
+    assert (up.round().state, up.workers) == (State.DONE, "workers = 8")
+    wrong = up.round()
+    assert wrong.state is State.FAILED
+    assert "'everything' is not one of" in wrong.message
+
+
+def test_an_api_server_that_goes_away_in_the_middle_is_waited_for(
+    up: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up.config(8)
+
+    def away(*_: Any) -> Completed:
+        raise EngineError(Problem("the Kubernetes API server cannot be reached"))
+
+    with monkeypatch.context() as gone:
+        gone.setattr(launch.ClusterLauncher, "create", away)
+        for _ in range(3):
+            with pytest.raises(EngineError):
+                up.round()
+            assert up.shown["state"] == "applying"
+        status = up.round()
+    assert status.state is State.FAILED, "what never passes ends"
+    up.approve(status.plan)
     assert (up.round().state, up.workers) == (State.DONE, "workers = 8")
 
 
