@@ -14,7 +14,7 @@ from typing import Any
 from saltern.base.errors import SalternError
 from saltern.base.process import Completed
 from saltern.plan.steps import Step
-from saltern.rollout.kubernetes.objects import is_broken, is_ready, restarts, stuck, trouble, unfinished
+from saltern.rollout.kubernetes.objects import Patience, is_broken, is_ready, restarts, trouble, unfinished
 from saltern.rollout.kubernetes.runtime import ClusterRuntime
 from saltern.rollout.launch import JOB_LINES, JOB_TIMEOUT, JobEnd
 from saltern.targets.workload import Cloud, Instance
@@ -23,8 +23,6 @@ POLL = 1.0
 """Seconds between two looks at an object."""
 PULL_SECONDS = 120
 """What images may take to arrive, besides the readiness timeout of a process."""
-STUCK_SECONDS = 20.0
-"""How long a pod may wait for what is not there before waiting for it is given up."""
 RESTARTS = 3
 
 
@@ -52,7 +50,7 @@ class ClusterLauncher:
         replicas = int(self.objects[step.service][-1]["spec"].get("replicas", 1))
         deadline = time.monotonic() + PULL_SECONDS + (probe.timeout if probe else 30) * replicas
         kind, name = self._main(step.service)
-        stuck_since = 0.0
+        patience = Patience()
         why = "it was not seen"
         while time.monotonic() < deadline:
             thing = self.runtime.kubectl.find(kind, name)
@@ -65,8 +63,7 @@ class ClusterLauncher:
             pods = [pod for pod in waiting if pod["metadata"]["uid"] not in old]
             if restarts(pods) >= RESTARTS:
                 return f"its process ends again and again; {_told(why, pods)}"
-            stuck_since = (stuck_since or time.monotonic()) if stuck(pods) else 0.0
-            if stuck_since and time.monotonic() - stuck_since > STUCK_SECONDS:
+            if patience.ends(pods, time.monotonic()):
                 return _told(why, pods)
             time.sleep(POLL)
         return f"not ready in time: {_told(why, self.runtime.pods(step.container))}"
@@ -99,7 +96,7 @@ class ClusterLauncher:
         kubectl.delete("job", [name])  # one that failed before; a Job is never changed
         kubectl.apply(objects, force=self.force)
         deadline = time.monotonic() + JOB_TIMEOUT
-        stuck_since = 0.0
+        patience = Patience()
         while time.monotonic() < deadline:
             thing = kubectl.find("job", name) or {}
             conditions = thing.get("status", {}).get("conditions") or ()
@@ -110,8 +107,7 @@ class ClusterLauncher:
             if "Failed" in ended:
                 return JobEnd("failed", self._log(step.container))
             pods = self.runtime.pods(step.container)
-            stuck_since = (stuck_since or time.monotonic()) if stuck(pods) else 0.0
-            if stuck_since and time.monotonic() - stuck_since > STUCK_SECONDS:
+            if patience.ends(pods, time.monotonic()):
                 return JobEnd("cannot start", "\n".join(trouble(pods)))
             time.sleep(POLL)
         return JobEnd(f"did not end within {JOB_TIMEOUT} s", self._log(step.container))

@@ -18,14 +18,7 @@ from saltern.base.process import Completed
 from saltern.images.engine import Container, RunSpec
 from saltern.rollout.kubernetes.helper import HELPER, MAIN, beside, helper
 from saltern.rollout.kubernetes.kubectl import Kubectl
-from saltern.rollout.kubernetes.objects import (
-    POD_KINDS,
-    container_of,
-    is_ready,
-    stuck,
-    trouble,
-    unfinished,
-)
+from saltern.rollout.kubernetes.objects import POD_KINDS, Patience, container_of, is_ready, trouble, unfinished
 from saltern.targets.compose import LABEL_CLOUD
 from saltern.targets.kubernetes.metadata import MANAGED_BY, MANAGER, PART_OF
 
@@ -211,6 +204,7 @@ class ClusterRuntime:
 
     def _await(self, name: str) -> None:
         deadline = time.monotonic() + POD_SECONDS
+        patience = Patience()
         why = "it was not seen"
         while time.monotonic() < deadline:
             pod = self.kubectl.find("pod", name)
@@ -218,7 +212,7 @@ class ClusterRuntime:
                 if is_ready(pod):
                     return
                 why = "; ".join(trouble([pod])) or "it is being started"
-                if stuck([pod]) or pod.get("status", {}).get("phase") == "Failed":
+                if patience.ends([pod], time.monotonic()) or pod.get("status", {}).get("phase") == "Failed":
                     break
             time.sleep(POLL)
         raise EngineError(Problem(f"the helper pod {name} did not start: {why}"))

@@ -7,7 +7,7 @@ import pytest
 
 from saltern.base.errors import EngineError
 from saltern.plan.steps import Act, Step
-from saltern.rollout.kubernetes import launch
+from saltern.rollout.kubernetes import launch, objects
 from saltern.rollout.kubernetes.kubectl import Kubectl
 from saltern.rollout.kubernetes.launch import ClusterLauncher
 from saltern.rollout.kubernetes.runtime import ClusterRuntime
@@ -32,7 +32,7 @@ JOB = Step(Act.JOB, "web", "install", "lab-install", "was not done")
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     monkeypatch.setattr(launch, "POLL", 0.001)
     monkeypatch.setattr(launch, "PULL_SECONDS", 0.2)
-    monkeypatch.setattr(launch, "STUCK_SECONDS", 0.02)
+    monkeypatch.setattr(objects, "STUCK_SECONDS", 0.02)
     return FakeServer()
 
 
