@@ -134,13 +134,13 @@ def stuck(pods: Sequence[Mapping[str, Any]]) -> bool:
 
 @dataclass
 class Patience:
-    """Whether pods are stuck for longer than may be; asked again and again."""
+    """Whether something is stuck for longer than may be; asked again and again."""
 
     since: float | None = None
 
-    def ends(self, pods: Sequence[Mapping[str, Any]], now: float) -> bool:
+    def ends(self, now: float, *, stuck: bool) -> bool:
         """``now`` is seconds of a monotonic clock."""
-        if not stuck(pods):
+        if not stuck:
             self.since = None
             return False
         self.since = now if self.since is None else self.since
