@@ -129,7 +129,8 @@ def test_what_was_interrupted_ends_although_the_newest_model_is_wrong(
 def test_an_api_server_that_goes_away_in_the_middle_is_waited_for(
     up: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    up.config(8)
+    up.world.node("web", replicas=2, conf={"workers": 8})
+    up.commit(auto_rollback=False)
 
     def away(*_: Any) -> Completed:
         raise EngineError(Problem("the Kubernetes API server cannot be reached"))
