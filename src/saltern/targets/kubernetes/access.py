@@ -45,7 +45,7 @@ def rules(name: str, namespace: str) -> list[dict[str, Any]]:
         _rule("policy", ("poddisruptionbudgets",), WRITE),
         _rule("", ("persistentvolumeclaims",), ("get", "list", "create", "patch")),
         _rule("", ("pods/log",), ("get",)),
-        _rule("", ("events",), ("get", "list")),
+        _rule("", ("events",), ("list",)),
         _rule("", ("pods/exec", "configmaps"), ("create",)),
         _named("configmaps", name, "get", "patch"),
         _named("namespaces", namespace, "get"),
