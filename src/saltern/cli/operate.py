@@ -61,7 +61,7 @@ def operate_command(caller: Caller, *, interval: str, once: bool, manifests: Pat
             caller.stdout.print(f"{manifests}: {', '.join(written)}")
         return
     pace = operating.Pace(_seconds(interval), once)
-    status = operating.operate(branch, opener, lambda one: _tell(caller, one), lambda error: _warn(caller, error), pace)
+    status = operating.operate(branch, opener, lambda one: _tell(caller, one), Warner(caller), pace)
     if status.state is State.FAILED:
         caller.exit(ExitCode.ROLLOUT)
 
@@ -78,8 +78,18 @@ def _tell(caller: Caller, status: Status) -> None:
     caller.stdout.print(f"{at} {status.state} commit {status.commit[:12]}{plan}{said}", soft_wrap=True)
 
 
-def _warn(caller: Caller, error: SalternError) -> None:
-    print_error(caller.stderr, error, as_json=caller.json)
+class Warner:
+    """Shows what is tried again; what is said again and again, as by one that only waits, is shown once."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._last = ""
+
+    def __call__(self, error: SalternError) -> None:
+        """Show an error on stderr."""
+        if str(error) != self._last:
+            print_error(self._caller.stderr, error, as_json=self._caller.json)
+        self._last = str(error)
 
 
 def _seconds(text: str) -> float:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from saltern.base.errors import ExitCode
+from saltern.base.errors import ExitCode, LockedError, Problem
 from saltern.cli import context
+from saltern.cli.operate import Warner
 from saltern.project.operating import NAME
 from saltern.rollout.kubernetes import launch
 from tests.unit.cli.conftest import Run, Said
@@ -89,3 +91,12 @@ def test_a_branch_that_is_not_there(cloud: Cloud) -> None:
     said = cloud("--branch", "other", "--once", "--json")
     assert said.code == ExitCode.ENGINE
     assert "the branch other of" in said.problems()[0]["brief"]
+
+
+def test_what_is_said_again_and_again_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with ExitStack() as stack:
+        warn = Warner(context.Caller(stack, {"json": True}))
+        for text in ("one works", "one works", "another works", "one works"):
+            warn(LockedError(Problem(text)))
+    lines = [json.loads(line)["problems"][0]["brief"] for line in capsys.readouterr().err.splitlines()]
+    assert lines == ["one works", "another works", "one works"]
