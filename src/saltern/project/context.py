@@ -352,15 +352,19 @@ class Project:
             file.flush()
             yield
 
+    def ensure_namespace(self) -> None:
+        """Make the cloud's namespace if it is not there. Raises EngineError, at once where there is no cluster."""
+        self.kubectl.version()
+        if self.kubectl.find("namespace", self.namespace) is None:
+            self.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+
     @contextmanager
     def _leased(self) -> Iterator[None]:
         """Exclude other machines as well, and have the state that the cluster remembers."""
         if self.mirror is None:
             yield
             return
-        self.kubectl.version()  # answers at once where there is no cluster
-        if self.kubectl.find("namespace", self.namespace) is None:
-            self.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        self.ensure_namespace()
         with self.lease.held():
             self.mirror.pull()
             try:
