@@ -73,10 +73,10 @@ class ClusterLauncher:
         return f"not ready in time: {_told(why, self.runtime.pods(step.container), self._refused(step))}"
 
     def _refused(self, step: Step) -> tuple[str, ...]:
-        """Why the cluster makes no pod, since this one was created."""
+        """Why the cluster made no pod when it tried last; of tries since this one was created."""
         found = self.runtime.refusals(self._main(step.service)[1])
         known = self.refused.get(step.container, frozenset())
-        return tuple(sorted({message for version, message in found.items() if version not in known}))
+        return tuple(message for version, message in found.items() if version not in known)[-1:]
 
     def _main(self, service: str) -> tuple[str, str]:
         main = self.objects[service][-1]

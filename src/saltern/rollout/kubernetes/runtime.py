@@ -76,12 +76,12 @@ class ClusterRuntime:
     def refusals(self, name: str) -> Mapping[str, str]:
         """Why pods of a workload object or Job were not made (a quota, an admission rule).
 
-        An event's version → its words; a version that was not there before tells of a new try.
+        An event's version → its words, the newest last; a version that was not there before tells of a new try.
         """
         events = self.kubectl.get(("event",), fields="reason=FailedCreate")
         return {
             one["metadata"]["resourceVersion"]: str(one["message"])
-            for one in events
+            for one in sorted(events, key=lambda event: event.get("lastTimestamp") or "")
             if _concerns(one["involvedObject"]["name"], name)
         }
 
