@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from saltern.base.errors import ExitCode
+from saltern.base.events import Emit
 from saltern.base.process import LocalRunner
 from saltern.cli.problems import print_problems
 from saltern.cli.terminal import choose, stderr_console, stdout_console
@@ -43,13 +44,7 @@ class Caller:
         ``targets``: of nodes of which targets it is about.
         """
         given = self._options
-        emit = choose(self.stderr, given.get("progress", "auto"))
-        self._stack.enter_context(emit)
-        log = (
-            (lambda argv: self.stderr.print(f"+ {' '.join(argv)}", style="dim", markup=False))
-            if given["debug"]
-            else None
-        )
+        emit = self.progress()
         options = Options(
             engine=given.get("engine") or "",
             worker=given.get("worker", "container"),
@@ -58,11 +53,30 @@ class Caller:
             identity=Path(given.get("identity") or default_identity(os.environ)),
             ask=_ask if sys.stdin.isatty() else refuse_to_ask,
         )
-        model = Path(given["model"]) if given["model"] else None
-        project = open_project(model, options, emit, LocalRunner(log=log))
+        project = open_project(self.model, options, emit, self.runner())
         if not tells_warnings:
             self._stack.callback(self._warn, project)
         return project
+
+    @property
+    def model(self) -> Path | None:
+        """The folder that was given as the model."""
+        given = self._options["model"]
+        return Path(given) if given else None
+
+    def progress(self) -> Emit:
+        """Shows events from here on."""
+        emit = choose(self.stderr, self._options.get("progress", "auto"))
+        self._stack.enter_context(emit)
+        return emit
+
+    def runner(self) -> LocalRunner:
+        """Runs programs; with --debug each is shown."""
+
+        def log(argv: Sequence[str]) -> None:
+            self.stderr.print(f"+ {' '.join(argv)}", style="dim", markup=False)
+
+        return LocalRunner(log=log if self._options["debug"] else None)
 
     def _warn(self, project: Project) -> None:
         """Warnings come last, where they are seen; only those of a model that was really loaded."""
@@ -93,6 +107,12 @@ def model_options(function: Callable[..., None]) -> Callable[..., None]:
 def rollout_options(function: Callable[..., None]) -> Callable[..., None]:
     """The options of verbs that render configuration: they need the values of secrets."""
     return _with_options(function, {**MODEL_OPTIONS, **CLOUD_OPTIONS, **SECRET_OPTIONS})
+
+
+def registry_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of verbs about a registry, for which a model only names one."""
+    names = {**MODEL_OPTIONS, **CLOUD_OPTIONS}
+    return _with_options(function, {name: names[name] for name in ("model", "json", "progress", "debug")})
 
 
 def secret_options(function: Callable[..., None]) -> Callable[..., None]:
