@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -151,3 +152,32 @@ def test_a_conversation_with_a_process_that_ended() -> None:
     assert done.returncode == 7
     assert done.stderr.splitlines()[-1] == "1000"
     assert len(done.stderr.splitlines()) == 200, "only the tail is kept"
+
+
+def test_a_service_runs_until_it_is_ended(tmp_path: Path) -> None:
+    logged: list[Sequence[str]] = []
+    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    service = LocalRunner(log=logged.append).start(argv)
+    assert not service.ended()
+    service.end(20)
+    assert service.ended()
+    assert service.wait() == -signal.SIGTERM
+    service.end(20)
+    assert logged == [argv]
+
+
+def test_a_service_that_does_not_want_to_end_is_ended(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    code = f"import signal, time; signal.signal(15, signal.SIG_IGN); open({str(ready)!r}, 'w'); time.sleep(60)"
+    service = LocalRunner().start([sys.executable, "-c", code])
+    while not ready.exists():
+        assert not service.ended()
+        time.sleep(0.01)
+    service.end(0.1)
+    assert service.wait() == -signal.SIGKILL
+
+
+def test_a_service_that_ends_by_itself() -> None:
+    service = LocalRunner().start([sys.executable, "-c", "raise SystemExit(3)"])
+    assert service.wait() == 3
+    assert service.ended()
