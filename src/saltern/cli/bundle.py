@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from saltern.cli.context import ALL_TARGETS, Caller, common_options, examples, registry_options
+from saltern.cli.context import ALL_TARGETS, Caller, common_options, examples, progress_options
 from saltern.cli.report import counted, print_json, print_table
 from saltern.project import bundling
 from saltern.project.registries import registry_of
@@ -67,7 +67,7 @@ def save_command(caller: Caller, *, file: Path, revision: str, target: str | Non
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--registry", metavar="ADDRESS", default="", help="Load into this one. Default: the one of saltern.yml.")
 @click.option("--sha256", metavar="DIGEST", default="", help="Refuse any other FILE; `bundle save` told it.")
-@registry_options
+@progress_options
 def load_command(caller: Caller, *, file: Path, registry: str, sha256: str) -> None:
     """Bring the images of FILE to a registry, with the digests that they had; what it has is not sent again.
 

@@ -109,10 +109,9 @@ def rollout_options(function: Callable[..., None]) -> Callable[..., None]:
     return _with_options(function, {**MODEL_OPTIONS, **CLOUD_OPTIONS, **SECRET_OPTIONS})
 
 
-def registry_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options of verbs about a registry, for which a model only names one."""
-    names = {**MODEL_OPTIONS, **CLOUD_OPTIONS}
-    return _with_options(function, {name: names[name] for name in ("model", "json", "progress", "debug")})
+def progress_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of verbs that take their time, and read no more of a model than its settings."""
+    return _with_options(function, {**MODEL_OPTIONS, "progress": CLOUD_OPTIONS["progress"]})
 
 
 def secret_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from saltern.cli.context import ALL_TARGETS, Caller, common_options, examples, registry_options
+from saltern.cli.context import ALL_TARGETS, Caller, common_options, examples, model_options
 from saltern.cli.report import print_json, print_table
 from saltern.images import serving
 from saltern.project import registries
@@ -42,7 +42,7 @@ def registry_group() -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Where its data are. Default: ~/.local/share/saltern/registry.",
 )
-@registry_options
+@model_options
 def run_command(caller: Caller, *, address: str, folder: Path | None) -> None:
     """Run Debian's docker-registry until Ctrl-C or SIGTERM; what was pushed stays in its folder.
 
