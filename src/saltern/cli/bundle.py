@@ -19,7 +19,7 @@ def bundle_group() -> None:
     \b
     Examples:
       saltern bundle save cloud.tar                                   where the images are built
-      saltern bundle load cloud.tar --registry registry.site:5000     where they run
+      saltern bundle load cloud.tar --registry registry.example:5000     where they run
     """
 
 
@@ -60,7 +60,7 @@ def save_command(caller: Caller, *, file: Path, revision: str, target: str | Non
     "load",
     epilog=examples(
         "saltern bundle load cloud.tar",
-        "saltern bundle load cloud.tar --registry registry.site:5000/clouds",
+        "saltern bundle load cloud.tar --registry registry.example:5000/clouds",
         "saltern bundle load cloud.tar --sha256 $(cat cloud.tar.sha256) --json",
     ),
 )

@@ -46,7 +46,7 @@ def registry_group() -> None:
 def run_command(caller: Caller, *, address: str, folder: Path | None) -> None:
     """Run Debian's docker-registry until Ctrl-C or SIGTERM; what was pushed stays in its folder.
 
-    It speaks plain HTTP and asks nobody for a password: do not let it listen to other machines that you do not trust.
+    It speaks plain HTTP and asks nobody for a password: let it listen only where you trust all machines.
     """
     data = (folder or registries.data_folder()).absolute()
     place = serving.Place.of(address or registries.address_of(caller.model), data)

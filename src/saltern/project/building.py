@@ -112,7 +112,7 @@ def needed_registry(project: Project, brief: str) -> Registry:
     """The registry of the model; raises RegistryError, which begins with ``brief``, where it names none."""
     found = registry(project)
     if found is None:
-        resolution = "set `registry` in saltern.yml, e.g. registry.example:5000"
+        resolution = "set `registry` in saltern.yml; `saltern registry run` runs one on this machine"
         raise RegistryError(Problem(brief, resolution=resolution))
     return found
 
