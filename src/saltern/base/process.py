@@ -86,7 +86,7 @@ class Pipe(Protocol):
 
 
 class Service(Protocol):
-    """A running program that nobody talks to; what it writes goes to our stderr."""
+    """A running program that nobody talks to."""
 
     def ended(self) -> bool:
         """Whether it has ended by itself."""
@@ -101,8 +101,11 @@ class Service(Protocol):
 class Starter(Protocol):
     """Starts programs that serve for as long as we want."""
 
-    def start(self, argv: Sequence[str]) -> Service:
-        """Start ``argv``. Ctrl-C of the terminal does not reach it: whoever started it ends it."""
+    def start(self, argv: Sequence[str], log: Path) -> Service:
+        """Start ``argv``; what it writes is in the file ``log``.
+
+        Ctrl-C of the terminal does not reach it: whoever started it ends it.
+        """
 
 
 class LocalRunner:
@@ -180,14 +183,21 @@ class LocalRunner:
         """See :meth:`Runner.open`."""
         return _LocalPipe(tuple(argv), self._spawn(argv, env=env, cwd=None, stdin=True))
 
-    def start(self, argv: Sequence[str]) -> Service:
+    def start(self, argv: Sequence[str], log: Path) -> Service:
         """See :meth:`Starter.start`."""
         if self._log:
             self._log(argv)
-        env = {**os.environ, **self._env}
-        return _LocalService(
-            subprocess.Popen(list(argv), stdin=subprocess.DEVNULL, stdout=2, stderr=2, env=env, start_new_session=True)
-        )
+        with log.open("wb") as output:
+            return _LocalService(
+                subprocess.Popen(
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env={**os.environ, **self._env},
+                    start_new_session=True,
+                )
+            )
 
     def _spawn(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: Path | None, stdin: bool

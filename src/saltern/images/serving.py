@@ -19,6 +19,7 @@ from saltern.images.engine.registry_name import is_loopback
 from saltern.images.registry import Registry
 
 PROGRAM = "docker-registry"
+CONFIG = "config.yml"
 START_SECONDS = 20.0
 DRAIN_SECONDS = 10
 
@@ -46,6 +47,11 @@ class Place:
         return f"{self.host}:{self.port}"
 
     @property
+    def log(self) -> Path:
+        """What the program says: also of each image that somebody looked for and that it does not have."""
+        return self.folder / "log"
+
+    @property
     def is_open(self) -> bool:
         """Whether other machines reach it: it asks nobody for a password."""
         return not is_loopback(f"{self.address}/")
@@ -71,27 +77,30 @@ def serve(starter: Starter, place: Place, on_ready: Callable[[], None]) -> None:
     """
     if problems := [*_missing(), *_taken(place), *_unwritable(place.folder)]:
         raise RegistryError(problems)
-    config = place.folder / "config.yml"
-    write_atomically(config, settings_of(place))
-    service = starter.start((PROGRAM, "serve", str(config)))
+    write_atomically(place.folder / CONFIG, settings_of(place))
+    service = starter.start((PROGRAM, "serve", str(place.folder / CONFIG)), place.log)
     try:
-        _await(service, Registry(place.address.replace("0.0.0.0", "127.0.0.1")))  # noqa: S104 - asked, not bound
+        _await(service, place, Registry(place.address.replace("0.0.0.0", "127.0.0.1")))  # noqa: S104 - asked, not bound
         on_ready()
         service.wait()
     except KeyboardInterrupt:
         return
     finally:
         service.end(DRAIN_SECONDS + 5)
-    raise RegistryError(Problem(f"{PROGRAM} ended by itself", details="what it said last is above"))
+    raise RegistryError(_ended(place, "ended by itself"))
 
 
-def _await(service: Service, registry: Registry) -> None:
+def _await(service: Service, place: Place, registry: Registry) -> None:
     deadline = time.monotonic() + START_SECONDS
     while not registry.answers():
         if service.ended() or time.monotonic() > deadline:
-            how = "ended" if service.ended() else "does not answer"
-            raise RegistryError(Problem(f"{PROGRAM} {how}", details="what it said is above"))
+            raise RegistryError(_ended(place, "ended at once" if service.ended() else "does not answer"))
         time.sleep(0.05)
+
+
+def _ended(place: Place, how: str) -> Problem:
+    said = place.log.read_text(errors="replace").splitlines()[-5:]
+    return Problem(f"{PROGRAM} {how}", details="\n".join(said), resolution=f"see {place.log}")
 
 
 def _missing() -> Iterator[Problem]:

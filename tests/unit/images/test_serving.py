@@ -65,7 +65,8 @@ class FakeStarter:
     service: FakeService
     started: list[Sequence[str]] = field(default_factory=list)
 
-    def start(self, argv: Sequence[str]) -> Service:
+    def start(self, argv: Sequence[str], log: Path) -> Service:
+        log.write_text("what it said\n")
         self.started.append(argv)
         self.service.begin()
         return self.service
@@ -104,13 +105,14 @@ def test_it_serves_until_it_is_interrupted(place: Place) -> None:
 
 def test_one_that_ends_by_itself_is_an_error(place: Place) -> None:
     starter = FakeStarter(FakeService(place))
-    with pytest.raises(RegistryError, match="ended by itself"):
+    with pytest.raises(RegistryError, match="ended by itself") as caught:
         serve(starter, place, lambda: None)
+    assert caught.value.problems[0].details == "what it said"
     assert len(starter.service.ends) == 1
 
 
 def test_one_that_does_not_start_is_an_error(place: Place) -> None:
-    with pytest.raises(RegistryError, match="docker-registry ended"):
+    with pytest.raises(RegistryError, match="docker-registry ended at once"):
         serve(FakeStarter(FakeService(place, dead=True)), place, lambda: pytest.fail("it is not ready"))
 
 
