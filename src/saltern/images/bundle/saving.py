@@ -21,6 +21,8 @@ from saltern.images.bundle.layout import Descriptor, NamedImage, WrongLayoutErro
 from saltern.images.registry import Manifest, Registry
 
 STAGE = "save"
+TOLD = 1_000_000
+"""Bytes of a blob from which on it is shown."""
 BLOCK = 512
 """Of a tar archive."""
 
@@ -90,10 +92,13 @@ class _Content:
 
 
 def _told(emit: Emit, one: Descriptor, registry: Registry, repository: str) -> Iterator[bytes]:
+    """The bytes of a blob; of one that takes its time, people are told."""
     begun, text = time.monotonic(), f"{one.size / 1e6:.1f} MB of {repository}"
-    emit(Event(STAGE, one.short, State.STARTED, text))
+    if one.size >= TOLD:
+        emit(Event(STAGE, one.short, State.STARTED, text))
     yield from registry.blob(repository, one.digest, one.size)
-    emit(Event(STAGE, one.short, State.DONE, text, time.monotonic() - begun))
+    if one.size >= TOLD:
+        emit(Event(STAGE, one.short, State.DONE, text, time.monotonic() - begun))
 
 
 def _write(file: IO[bytes], name: str, size: int, chunks: Iterable[bytes]) -> None:
