@@ -16,7 +16,6 @@ from saltern.base.errors import Problem, RegistryError, UsageError
 from saltern.base.process import Service, Starter
 from saltern.base.store import write_atomically
 from saltern.images.engine.registry_name import is_loopback
-from saltern.images.registry import Registry
 
 PROGRAM = "docker-registry"
 CONFIG = "config.yml"
@@ -80,7 +79,7 @@ def serve(starter: Starter, place: Place, on_ready: Callable[[], None]) -> None:
     write_atomically(place.folder / CONFIG, settings_of(place))
     service = starter.start((PROGRAM, "serve", str(place.folder / CONFIG)), place.log)
     try:
-        _await(service, place, Registry(place.address.replace("0.0.0.0", "127.0.0.1")))  # noqa: S104 - asked, not bound
+        _await(service, place)
         on_ready()
         service.wait()
     except KeyboardInterrupt:
@@ -90,12 +89,20 @@ def serve(starter: Starter, place: Place, on_ready: Callable[[], None]) -> None:
     raise RegistryError(_ended(place, "ended by itself"))
 
 
-def _await(service: Service, place: Place, registry: Registry) -> None:
+def _await(service: Service, place: Place) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not registry.answers():
+    while not _listens(place):
         if service.ended() or time.monotonic() > deadline:
             raise RegistryError(_ended(place, "ended at once" if service.ended() else "does not answer"))
         time.sleep(0.05)
+
+
+def _listens(place: Place) -> bool:
+    try:
+        socket.create_connection((place.host.strip("[]"), place.port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _ended(place: Place, how: str) -> Problem:

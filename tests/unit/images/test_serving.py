@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,31 +17,20 @@ from saltern.images import serving
 from saltern.images.serving import Place, serve, settings_of
 
 
-class Answering(BaseHTTPRequestHandler):
-    """Says yes to everything, and nothing on stderr."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
 @dataclass
 class FakeService:
-    """A program that answers, or one that has ended; waiting for it brings ``waits``."""
+    """A program that listens, or one that has ended; waiting for it brings ``waits``."""
 
     place: Place
     dead: bool = False
     waits: type[BaseException] | None = None
     ends: list[float] = field(default_factory=list)
-    _server: HTTPServer | None = None
+    _socket: socket.socket = field(default_factory=socket.socket)
 
     def begin(self) -> None:
         if not self.dead:
-            self._server = HTTPServer((self.place.host, self.place.port), Answering)
-            threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            self._socket.bind((self.place.host, self.place.port))
+            self._socket.listen()
 
     def ended(self) -> bool:
         return self.dead
@@ -55,9 +42,7 @@ class FakeService:
 
     def end(self, seconds: float) -> None:
         self.ends.append(seconds)
-        if self._server:
-            self._server.shutdown()
-            self._server.server_close()
+        self._socket.close()
 
 
 @dataclass
@@ -123,6 +108,13 @@ def test_one_that_does_not_answer_is_ended(place: Place, monkeypatch: pytest.Mon
     with pytest.raises(RegistryError, match="does not answer"):
         serve(FakeStarter(silent), place, lambda: pytest.fail("it is not ready"))
     assert len(silent.ends) == 1
+
+
+def test_all_addresses_of_the_machine(place: Place) -> None:
+    starter = FakeStarter(FakeService(Place("0.0.0.0", place.port, place.folder), waits=KeyboardInterrupt))
+    ready: list[str] = []
+    serve(starter, starter.service.place, lambda: ready.append("ready"))
+    assert ready == ["ready"]
 
 
 @pytest.mark.usefixtures("taken")
