@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,6 +44,13 @@ class Caller:
 
         ``targets``: of nodes of which targets it is about.
         """
+        project = self.opener(targets)(self.model)
+        if not tells_warnings:
+            self._stack.callback(self._warn, project)
+        return project
+
+    def opener(self, targets: tuple[str, ...] = ("compose",)) -> Callable[[Path | None], Project]:
+        """Opens the model in a folder, any number of times; from here on events are shown."""
         given = self._options
         emit = self.progress()
         options = Options(
@@ -53,10 +61,7 @@ class Caller:
             identity=Path(given.get("identity") or default_identity(os.environ)),
             ask=_ask if sys.stdin.isatty() else refuse_to_ask,
         )
-        project = open_project(self.model, options, emit, self.runner())
-        if not tells_warnings:
-            self._stack.callback(self._warn, project)
-        return project
+        return lambda model: open_project(model, options, emit, self.runner)
 
     @property
     def model(self) -> Path | None:
@@ -70,19 +75,24 @@ class Caller:
         self._stack.enter_context(emit)
         return emit
 
-    def runner(self) -> LocalRunner:
-        """Runs programs; with --debug each is shown."""
-
-        def log(argv: Sequence[str]) -> None:
-            self.stderr.print(f"+ {' '.join(argv)}", style="dim", markup=False)
-
-        return LocalRunner(log=log if self._options["debug"] else None)
-
     def _warn(self, project: Project) -> None:
         """Warnings come last, where they are seen; only those of a model that was really loaded."""
         inventory = project.__dict__.get("opened")
         if inventory is not None and not self.json:
             print_problems(self.stderr, inventory.warnings, "warning", "yellow")
+
+    @cached_property
+    def runner(self) -> LocalRunner:
+        """Starts the processes; with ``--debug`` it shows them."""
+        return LocalRunner(log=self._log if self._options["debug"] else None)
+
+    def _log(self, argv: Sequence[str]) -> None:
+        self.stderr.print(f"+ {' '.join(argv)}", style="dim", markup=False)
+
+    @property
+    def cache(self) -> Path:
+        """Where things are kept that may be deleted at any time."""
+        return Options().cache
 
     def exit(self, code: ExitCode) -> NoReturn:
         """End with a code; the result was printed."""
@@ -112,6 +122,12 @@ def rollout_options(function: Callable[..., None]) -> Callable[..., None]:
 def progress_options(function: Callable[..., None]) -> Callable[..., None]:
     """The options of verbs that take their time, and read no more of a model than its settings."""
     return _with_options(function, {**MODEL_OPTIONS, "progress": CLOUD_OPTIONS["progress"]})
+
+
+def branch_options(function: Callable[..., None]) -> Callable[..., None]:
+    """As :func:`rollout_options`, of a verb that gets its model from a repository."""
+    own = {name: option for name, option in MODEL_OPTIONS.items() if name != "model"}
+    return _with_options(function, {**own, **CLOUD_OPTIONS, **SECRET_OPTIONS})
 
 
 def secret_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -52,7 +52,7 @@ def run_command(caller: Caller, *, address: str, folder: Path | None) -> None:
     place = serving.Place.of(address or registries.address_of(caller.model), data)
     if place.is_open:
         caller.stderr.print(f"warning: whoever reaches {place.address} can read and replace all images", style="yellow")
-    serving.serve(caller.runner(), place, lambda: _ready(caller, place))
+    serving.serve(caller.runner, place, lambda: _ready(caller, place))
 
 
 def _ready(caller: Caller, place: serving.Place) -> None:

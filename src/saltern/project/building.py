@@ -31,7 +31,7 @@ class Imaged:
 
 def build(project: Project, names: Sequence[str] = ()) -> tuple[Imaged, ...]:
     """Make the images of the named nodes (default: all) present in the engine."""
-    with project.locked():
+    with project.locked_here():
         return build_locked(project, names)
 
 
@@ -39,7 +39,7 @@ def build_locked(project: Project, names: Sequence[str] = ()) -> tuple[Imaged, .
     """The same; the caller holds the cloud's lock."""
     members = [project.member(name) for name in names] or list(project.members)
     with Bases(project) as bases:
-        project.sweep()
+        project.engine.sweep()
         return build_compiled(project, bases, compile_members(project, members, bases))
 
 

@@ -25,7 +25,7 @@ def save_bundle(project: Project, path: Path, target: str, revision: str = "") -
     Images that are missing are built and pushed first: the registry knows the digests that manifests name.
     """
     asked = needed_registry(project, "bundles are made of what a registry has, and the model names none")
-    with _of_revision(_here(project), revision) as chosen:
+    with _of_revision(project, revision) as chosen:
         imaged = build_locked(chosen)
         tags = {one.image.tag for one in imaged}
         if target == "kubernetes":
@@ -39,22 +39,15 @@ def save_bundle(project: Project, path: Path, target: str, revision: str = "") -
     return save(asked, images, path, project.emit)
 
 
-def _here(project: Project) -> Project:
-    """The project without its cluster: images are made on this machine, and the cluster may be where none can look."""
-    options = replace(project.options, targets=project.targets)
-    return replace(project, options=options, settings=replace(project.settings, target="compose"))
-
-
 @contextmanager
 def _of_revision(project: Project, revision: str) -> Iterator[Project]:
-    """The model as it is, or as a revision was made from it; under the cloud's lock."""
-    with project.locked():
+    """The model as it is, or as a revision was made from it; under this machine's lock. No cluster is asked."""
+    with project.locked_here():
         if not revision:
             yield project
             return
         with snapshot.opened(project, recording.named(project, revision).snapshot) as past:
-            settings = replace(past.settings, target="compose", registry=project.settings.registry)
-            yield replace(past, settings=settings)
+            yield replace(past, settings=replace(past.settings, registry=project.settings.registry))
 
 
 def load_bundle(path: Path, address: str, emit: Emit, sha256: str = "") -> tuple[Loaded, ...]:

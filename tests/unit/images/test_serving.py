@@ -25,12 +25,11 @@ class FakeService:
     dead: bool = False
     waits: type[BaseException] | None = None
     ends: list[float] = field(default_factory=list)
-    _socket: socket.socket = field(default_factory=socket.socket)
+    _socket: socket.socket | None = None
 
     def begin(self) -> None:
         if not self.dead:
-            self._socket.bind((self.place.host, self.place.port))
-            self._socket.listen()
+            self._socket = socket.create_server((self.place.host, self.place.port))
 
     def ended(self) -> bool:
         return self.dead
@@ -42,7 +41,8 @@ class FakeService:
 
     def end(self, seconds: float) -> None:
         self.ends.append(seconds)
-        self._socket.close()
+        if self._socket:
+            self._socket.close()
 
 
 @dataclass
