@@ -85,6 +85,29 @@ class Pipe(Protocol):
         """Close its stdin, wait, and return how it ended."""
 
 
+class Service(Protocol):
+    """A running program that nobody talks to."""
+
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+
+    def wait(self) -> int:
+        """Wait until it ends; its return code."""
+
+    def end(self, seconds: float) -> None:
+        """Let it end (SIGTERM); after ``seconds`` end it. One that has ended is no error."""
+
+
+class Starter(Protocol):
+    """Starts programs that serve for as long as we want."""
+
+    def start(self, argv: Sequence[str], log: Path) -> Service:
+        """Start ``argv``; what it writes is in the file ``log``.
+
+        Ctrl-C of the terminal does not reach it: whoever started it ends it.
+        """
+
+
 class LocalRunner:
     """Runs commands on this machine; ``log`` gets the exact command before it starts."""
 
@@ -159,6 +182,22 @@ class LocalRunner:
     def open(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Pipe:
         """See :meth:`Runner.open`."""
         return _LocalPipe(tuple(argv), self._spawn(argv, env=env, cwd=None, stdin=True))
+
+    def start(self, argv: Sequence[str], log: Path) -> Service:
+        """See :meth:`Starter.start`."""
+        if self._log:
+            self._log(argv)
+        with log.open("wb") as output:
+            return _LocalService(
+                subprocess.Popen(
+                    list(argv),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env={**os.environ, **self._env},
+                    start_new_session=True,
+                )
+            )
 
     def _spawn(
         self, argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: Path | None, stdin: bool
@@ -251,3 +290,24 @@ class _LocalPipe:
             with self._process.stdout as stream:
                 rest = stream.read()
         return Completed(self._argv, returncode, rest, self._stderr.text())
+
+
+class _LocalService:
+    """:class:`Service` over a local process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def wait(self) -> int:
+        return self._process.wait()
+
+    def end(self, seconds: float) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import click
 
 from saltern.base.errors import ExitCode
-from saltern.base.process import LocalRunner, Runner
+from saltern.base.events import Emit
+from saltern.base.process import LocalRunner
 from saltern.cli.problems import print_problems
 from saltern.cli.terminal import choose, stderr_console, stdout_console
 from saltern.project.context import Options, Project, open_project
@@ -43,7 +44,7 @@ class Caller:
 
         ``targets``: of nodes of which targets it is about.
         """
-        project = self.opener(targets)(Path(self._options["model"]) if self._options["model"] else None)
+        project = self.opener(targets)(self.model)
         if not tells_warnings:
             self._stack.callback(self._warn, project)
         return project
@@ -51,8 +52,7 @@ class Caller:
     def opener(self, targets: tuple[str, ...] = ("compose",)) -> Callable[[Path | None], Project]:
         """Opens the model in a folder, any number of times; from here on events are shown."""
         given = self._options
-        emit = choose(self.stderr, given.get("progress", "auto"))
-        self._stack.enter_context(emit)
+        emit = self.progress()
         options = Options(
             engine=given.get("engine") or "",
             worker=given.get("worker", "container"),
@@ -63,6 +63,18 @@ class Caller:
         )
         return lambda model: open_project(model, options, emit, self.runner)
 
+    @property
+    def model(self) -> Path | None:
+        """The folder that was given as the model."""
+        given = self._options["model"]
+        return Path(given) if given else None
+
+    def progress(self) -> Emit:
+        """Shows events from here on."""
+        emit = choose(self.stderr, self._options.get("progress", "auto"))
+        self._stack.enter_context(emit)
+        return emit
+
     def _warn(self, project: Project) -> None:
         """Warnings come last, where they are seen; only those of a model that was really loaded."""
         inventory = project.__dict__.get("opened")
@@ -70,7 +82,7 @@ class Caller:
             print_problems(self.stderr, inventory.warnings, "warning", "yellow")
 
     @cached_property
-    def runner(self) -> Runner:
+    def runner(self) -> LocalRunner:
         """Starts the processes; with ``--debug`` it shows them."""
         return LocalRunner(log=self._log if self._options["debug"] else None)
 
@@ -105,6 +117,11 @@ def model_options(function: Callable[..., None]) -> Callable[..., None]:
 def rollout_options(function: Callable[..., None]) -> Callable[..., None]:
     """The options of verbs that render configuration: they need the values of secrets."""
     return _with_options(function, {**MODEL_OPTIONS, **CLOUD_OPTIONS, **SECRET_OPTIONS})
+
+
+def progress_options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of verbs that take their time, and read no more of a model than its settings."""
+    return _with_options(function, {**MODEL_OPTIONS, "progress": CLOUD_OPTIONS["progress"]})
 
 
 def branch_options(function: Callable[..., None]) -> Callable[..., None]:

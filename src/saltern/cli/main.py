@@ -16,6 +16,7 @@ from saltern import __version__
 from saltern.base.errors import ExitCode, Problem, SalternError, UsageError
 from saltern.cli import report
 from saltern.cli.backup import backup_group, restore_command
+from saltern.cli.bundle import bundle_group
 from saltern.cli.check import check_command
 from saltern.cli.context import ALL_TARGETS, Caller, common_options, examples, rollout_options
 from saltern.cli.explain import explain_command
@@ -26,6 +27,7 @@ from saltern.cli.operate import operate_command
 from saltern.cli.patches import affected_command, outdated_command
 from saltern.cli.problems import print_error
 from saltern.cli.pruning import prune_command
+from saltern.cli.registry import registry_group
 from saltern.cli.render import render_command
 from saltern.cli.rollouts import apply_command, history_command, plan_command, rollback_command
 from saltern.cli.secret import secret_group
@@ -173,12 +175,14 @@ def completion_command(shell: str) -> None:
 
 
 cli.add_command(backup_group)
+cli.add_command(bundle_group)
 cli.add_command(check_command)
 cli.add_command(formulas_group)
 inventory_group.add_command(diff_command)
 cli.add_command(inventory_group)
 cli.add_command(explain_command)
 cli.add_command(prune_command)
+cli.add_command(registry_group)
 cli.add_command(render_command)
 cli.add_command(restore_command)
 cli.add_command(secret_group)

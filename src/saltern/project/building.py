@@ -14,10 +14,11 @@ from saltern.images.packages import SPLIT, read_lock, write_lock
 from saltern.images.process import Accounts, Process, read_process
 from saltern.images.recipe import Metadata, ProcessFacts, Recipe, SourceFile
 from saltern.images.registry import Registry
+from saltern.images.toolchain import SHORT, ensure_installer
 from saltern.project.compiling import Compiled, compile_members
 from saltern.project.context import Project
 from saltern.project.revision import describe_revision
-from saltern.project.workers import Bases
+from saltern.project.workers import Bases, BaseSite
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,14 @@ class Imaged:
 
 def build(project: Project, names: Sequence[str] = ()) -> tuple[Imaged, ...]:
     """Make the images of the named nodes (default: all) present in the engine."""
+    with project.locked_here():
+        return build_locked(project, names)
+
+
+def build_locked(project: Project, names: Sequence[str] = ()) -> tuple[Imaged, ...]:
+    """The same; the caller holds the cloud's lock."""
     members = [project.member(name) for name in names] or list(project.members)
-    with project.locked_here(), Bases(project) as bases:
+    with Bases(project) as bases:
         project.engine.sweep()
         return build_compiled(project, bases, compile_members(project, members, bases))
 
@@ -72,16 +79,23 @@ def _forget_unused(project: Project, names: Collection[str]) -> None:
 
 def push(project: Project, names: Sequence[str] = ()) -> dict[str, str]:
     """Build, and send to the registry what it does not have; tag → digest."""
-    target = registry(project)
-    if target is None:
-        raise RegistryError(
-            Problem(
-                "there is no registry to push to",
-                resolution="set `registry` in saltern.yml, e.g. registry.example:5000",
-            )
-        )
-    tags = sorted({one.image.tag for one in build(project, names)})
-    return push_images(project.engine, tags, target, project.emit)
+    target = needed_registry(project, "there is no registry to push to")
+    imaged = build(project, names)
+    tags = {*(one.image.tag for one in imaged), *(installers(project, imaged) if project.in_cluster else ())}
+    return push_images(project.engine, sorted(tags), target, project.emit)
+
+
+def installers(project: Project, imaged: Iterable[Imaged]) -> set[str]:
+    """The images that bring the toolchain to jobs on Kubernetes; makes those that the engine does not have."""
+    return {installer(project, one.compiled.site) for one in imaged if one.compiled.has_jobs}
+
+
+def installer(project: Project, base: BaseSite) -> str:
+    """The image that brings the toolchain of a base to where no image can be mounted; made when it is missing."""
+    name = f"installer-{base.name}:{base.toolchain.key[:SHORT]}"
+    tag = f"{project.settings.registry or 'localhost'}/{project.cloud}/{name}"
+    ensure_installer(project.engine, base.toolchain, tag)
+    return tag
 
 
 def site(project: Project) -> Site:
@@ -92,6 +106,15 @@ def site(project: Project) -> Site:
 def registry(project: Project) -> Registry | None:
     """The registry of the model, if it names one."""
     return Registry(project.settings.registry.partition("/")[0]) if project.settings.registry else None
+
+
+def needed_registry(project: Project, brief: str) -> Registry:
+    """The registry of the model; raises RegistryError, which begins with ``brief``, where it names none."""
+    found = registry(project)
+    if found is None:
+        resolution = "set `registry` in saltern.yml; `saltern registry run` runs one on this machine"
+        raise RegistryError(Problem(brief, resolution=resolution))
+    return found
 
 
 def recipes_of(project: Project, compiled: Iterable[Compiled]) -> dict[str, Recipe]:

@@ -7,11 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISLNK
 
-from saltern.base.errors import ConfigError, Problem, RegistryError
+from saltern.base.errors import ConfigError, Problem
 from saltern.base.store import canonical, digest
 from saltern.images.build import push_images
-from saltern.images.toolchain import SHORT, ensure_installer
-from saltern.project.building import registry
+from saltern.project.building import installer, needed_registry, registry
 from saltern.project.configuring import Configured, masked_files
 from saltern.project.context import Project
 from saltern.project.revealing import Revealer
@@ -33,14 +32,7 @@ def units_of(project: Project, cloud: Cloud, configured: Iterable[Configured], r
 
     Raises RegistryError without a registry, EngineError where the cluster does not answer.
     """
-    asked = registry(project)
-    if asked is None:
-        raise RegistryError(
-            Problem(
-                "a cluster pulls images from a registry, and the model names none",
-                resolution="set `registry` in saltern.yml, e.g. registry.example:5000",
-            )
-        )
+    asked = needed_registry(project, "a cluster pulls images from a registry, and the model names none")
     version = project.kubectl.version()
     site = site_of(project, cloud, configured, revealer, version)
     images = {*(w.image for w in cloud.workloads), *(c.installer for c in site.contents.values())} - {""}
@@ -93,16 +85,8 @@ def _contents(project: Project, workload: Workload, one: Configured, revealer: R
         tree=one.tree,
         config=tuple(entry for mount in workload.config for entry in entries(mount, masked)),
         requests=requests,
-        installer=_installer(project, one) if workload.jobs else "",
+        installer=installer(project, compiled.site) if workload.jobs else "",
     )
-
-
-def _installer(project: Project, one: Configured) -> str:
-    site = one.imaged.compiled.site
-    name = f"installer-{site.name}:{site.toolchain.key[:SHORT]}"
-    tag = f"{project.settings.registry or 'localhost'}/{project.cloud}/{name}"
-    ensure_installer(project.engine, site.toolchain, tag)
-    return tag
 
 
 def _below(folder: Path) -> dict[str, bytes]:

@@ -42,6 +42,11 @@ class Compiled:
     key: str
     """Hash of all that compiling it depended on."""
 
+    @property
+    def has_jobs(self) -> bool:
+        """Whether states of it act on live services."""
+        return bool(self.before.chunks or self.after.chunks)
+
 
 def compile_members(
     project: Project, members: Sequence[Member] | None = None, bases: Bases | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -151,3 +152,34 @@ def test_a_conversation_with_a_process_that_ended() -> None:
     assert done.returncode == 7
     assert done.stderr.splitlines()[-1] == "1000"
     assert len(done.stderr.splitlines()) == 200, "only the tail is kept"
+
+
+def test_a_service_runs_until_it_is_ended(tmp_path: Path) -> None:
+    logged: list[Sequence[str]] = []
+    argv = [sys.executable, "-c", "import time; time.sleep(60)"]
+    service = LocalRunner(log=logged.append).start(argv, tmp_path / "log")
+    assert not service.ended()
+    service.end(20)
+    assert service.ended()
+    assert service.wait() == -signal.SIGTERM
+    service.end(20)
+    assert logged == [argv]
+
+
+def test_a_service_that_does_not_want_to_end_is_ended(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    code = f"import signal, time; signal.signal(15, signal.SIG_IGN); open({str(ready)!r}, 'w'); time.sleep(60)"
+    service = LocalRunner().start([sys.executable, "-c", code], tmp_path / "log")
+    while not ready.exists():
+        assert not service.ended()
+        time.sleep(0.01)
+    service.end(0.1)
+    assert service.wait() == -signal.SIGKILL
+
+
+def test_a_service_that_ends_by_itself(tmp_path: Path) -> None:
+    code = "import sys; print('out', flush=True); sys.exit('err')"
+    service = LocalRunner().start([sys.executable, "-c", code], tmp_path / "log")
+    assert service.wait() == 1
+    assert (tmp_path / "log").read_text() == "out\nerr\n"
+    assert service.ended()
