@@ -111,12 +111,12 @@ def render_cloud(project: Project) -> tuple[Cloud, tuple[Configured, ...], Revea
     with hidden(revealer.values), Bases(project) as bases:
         compiled = compile_members(project, bases=bases)
         needs = needs_of(compiled)
-        _refuse(p for one in compiled for p in unshared(one, one.metadata.volumes))
+        _refuse(p for one in compiled for p in unshared(one, one.metadata.volumes, project.targets))
         imaged = build_compiled(project, bases, compiled)
         configured = _configure_all(project, bases, imaged, revealer)
         generations = ledger_of(project).generations
         workloads = tuple(_workload(project, bases, one, revealer, needs, generations) for one in configured)
-        _refuse(p for one, w in zip(compiled, workloads, strict=True) for p in unshared(one, w.volumes))
+        _refuse(p for one, w in zip(compiled, workloads, strict=True) for p in unshared(one, w.volumes, project.targets))
     return Cloud(project.cloud, workloads), tuple(configured), revealer
 
 
