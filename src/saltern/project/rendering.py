@@ -25,7 +25,7 @@ from saltern.project.workers import Bases
 from saltern.rollout import delivery
 from saltern.rollout.ledger import Ledger
 from saltern.targets import compose
-from saltern.targets.kubernetes.storage import claim_name
+from saltern.targets.kubernetes.storage import claim_name, other_claims
 from saltern.targets.kubernetes.units import Units, flat
 from saltern.targets.workload import Cloud, Workload
 
@@ -57,6 +57,10 @@ class Rendered:
         if self.units is not None:
             return {volume.name: claim_name(workload, volume) for volume in data}
         return {volume.name: compose.data_volume(self.cloud.name, workload, volume) for volume in data}
+
+    def data_of_others(self, workload: Workload) -> tuple[str, ...]:
+        """The volumes with the data that replicas after the first have for themselves."""
+        return other_claims(workload) if self.units is not None else ()
 
     def write(self) -> None:
         """Write the Compose file, unless it says the same already, and what its containers mount besides trees."""
@@ -116,7 +120,8 @@ def render_cloud(project: Project) -> tuple[Cloud, tuple[Configured, ...], Revea
         configured = _configure_all(project, bases, imaged, revealer)
         generations = ledger_of(project).generations
         workloads = tuple(_workload(project, bases, one, revealer, needs, generations) for one in configured)
-        _refuse(p for one, w in zip(compiled, workloads, strict=True) for p in unshared(one, w.volumes, project.targets))
+        both = zip(compiled, workloads, strict=True)
+        _refuse(p for one, w in both for p in unshared(one, w.volumes, project.targets))
     return Cloud(project.cloud, workloads), tuple(configured), revealer
 
 

@@ -70,7 +70,7 @@ def test_a_balancer_stands_for_what_is_behind_its_port(nodes: Nodes) -> None:
 @pytest.mark.parametrize(
     ("replicas", "volume", "targets", "wrong"),
     [
-        (2, {"name": "d", "path": "/d"}, ["compose", "kubernetes"], "a can have no replicas: each would need /d for itself"),
+        (2, {"name": "d", "path": "/d"}, ["compose", "kubernetes"], "a can have no replicas: each would need /d"),
         (2, {"name": "d", "path": "/d", "shared": True}, ["compose"], ""),
         (2, {"name": "d", "path": "/d", "kind": "runtime"}, ["compose"], ""),
         (1, {"name": "d", "path": "/d"}, ["compose"], ""),

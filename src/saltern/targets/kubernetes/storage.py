@@ -49,11 +49,17 @@ def is_common(volume: Volume) -> bool:
     return volume.kind == "data" and volume.shared
 
 
-def claim_name(workload: Workload, volume: Volume) -> str:
-    """The claim of a volume: the one for all, or that of the first replica, as its StatefulSet calls it."""
+def claim_name(workload: Workload, volume: Volume, number: int = 1) -> str:
+    """The claim of a volume: the one for all, or that of a replica, as its StatefulSet calls it."""
     if is_common(volume):
         return dns(f"{instance(workload)}-{volume.name}")
-    return dns(f"{dns(volume.name)}-{instance(workload)}-0")
+    return dns(f"{dns(volume.name)}-{instance(workload)}-{number - 1}")
+
+
+def other_claims(workload: Workload) -> tuple[str, ...]:
+    """The claims with data that replicas after the first have for themselves."""
+    own = [volume for volume in own_claims(workload) if volume.kind == "data"]
+    return tuple(claim_name(workload, v, number) for v in own for number in range(2, workload.replicas + 1))
 
 
 def claim_spec(frame: Frame, volume: Volume) -> dict[str, Any]:
