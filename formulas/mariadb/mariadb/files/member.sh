@@ -138,14 +138,15 @@ start() {
   say "$(own)"
   serve &
   decide
-  echo "$me: $decision" >&2
   # a view from before would be joined behind the back of this decision
   rm -f "$data/gvwstate.dat"
   say starting
   if [ "${decision%% *}" = begin ]; then
+    echo "$me begins the cluster" >&2
     begin
     words=(--wsrep-new-cluster)
   else
+    echo "$me joins ${decision#join }" >&2
     words=(--wsrep-cluster-address="gcomm://$(sed 's/^join //; s/ /,/g' <<<"$decision")")
   fi
   case $seqno in ''|-1) ;; *) words+=(--wsrep-start-position="$uuid:$seqno") ;; esac
