@@ -5,6 +5,7 @@ What was acknowledged to the writer has to be there afterwards. One cloud for th
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -12,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -103,7 +103,7 @@ class Writer:
     def longest(self) -> float:
         """Seconds between two acknowledged writes, at most."""
         times = [at for at, _ in self.kept]
-        return max(after - before for before, after in zip(times, times[1:], strict=False))
+        return max(after - before for before, after in itertools.pairwise(times))
 
     def end(self) -> None:
         self._process.kill()

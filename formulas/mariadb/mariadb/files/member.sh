@@ -103,6 +103,8 @@ decide() {
     say "$(own)"
     answers=$(all_answers)
     decision=$(verdict <<<"$answers")
+    # others send their data to that name
+    getent hosts "$me" >/dev/null || decision="wait until the name $me is known"
     case $decision in
       join*) return ;;
       "begin $me") [ "$answers" != "$before" ] || return 0 ;;
