@@ -30,7 +30,7 @@ SECONDS = 30.0
 BACK = 300.0
 """Seconds until a cluster is whole again."""
 
-TABLE = "create table if not exists kept (n int primary key)"
+TABLE = "create table if not exists kept (n bigint primary key)"
 INSERT = """
 n=$(($(date +%s) * 1000))
 while :; do
