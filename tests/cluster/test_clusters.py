@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -23,6 +24,8 @@ from ..e2e.driver import CACHE, ROOT, substitute
 from .client import eventually
 from .conftest import AnyCluster
 from .test_cloud import ClusterCloud
+
+pytestmark = pytest.mark.skipif(not os.environ.get("SALTERN_TESTS_FULL"), reason="ten minutes more: make test-full")
 
 MEMBERS = (0, 1, 2)
 SECONDS = 30.0
@@ -158,10 +161,6 @@ def ha(cluster: AnyCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         assert done.returncode == 0, done.stderr
 
 
-def kill(cloud: ClusterCloud, *pods: str) -> None:
-    cloud.kubectl("delete", "pod", *pods, "--grace-period=0", "--force")
-
-
 def whole(cloud: ClusterCloud, workload: str) -> bool:
     """Whether all members serve."""
     status = json.loads(cloud.kubectl("get", "statefulset", workload, "-o", "json"))["status"]
@@ -193,25 +192,28 @@ def assert_all_have(cloud: ClusterCloud, kept: Sequence[tuple[float, int]]) -> N
         assert wanted <= rows(cloud, member), f"mariadb-{member} lacks rows"
 
 
+def killed(cloud: ClusterCloud, workload: str, numbers: Sequence[int], *command: str) -> Writer:
+    """What became of a writer while pods were killed, and until all were back."""
+    with writer(cloud, workload, *command) as one:
+        pods = [f"{workload}-{number}" for number in numbers]
+        cloud.kubectl("delete", "pod", *pods, "--grace-period=0", "--force")
+        assert eventually(lambda: not whole(cloud, workload))
+        assert eventually(lambda: whole(cloud, workload), BACK)
+        one.wait_for()
+    return one
+
+
 def test_any_pod_of_mariadb_may_be_killed(ha: ClusterCloud) -> None:
     sql(ha, 0, TABLE)
     for number in MEMBERS:
-        with writer(ha, "mariadb", "bash", "-c", INSERT) as one:
-            kill(ha, f"mariadb-{number}")
-            one.wait_for()
-            assert eventually(lambda: whole(ha, "mariadb"), BACK)
-            one.wait_for()
+        one = killed(ha, "mariadb", [number], "bash", "-c", INSERT)
         assert one.longest < SECONDS, number
         assert_all_have(ha, one.kept)
     ha.saltern("verify", "mariadb")
 
 
 def test_when_all_pods_of_mariadb_were_killed_one_begins_with_all_rows(ha: ClusterCloud) -> None:
-    with writer(ha, "mariadb", "bash", "-c", INSERT) as one:
-        kill(ha, *(f"mariadb-{number}" for number in MEMBERS))
-        assert eventually(lambda: not whole(ha, "mariadb"), 60)
-        assert eventually(lambda: whole(ha, "mariadb"), BACK)
-        one.wait_for()
+    one = killed(ha, "mariadb", MEMBERS, "bash", "-c", INSERT)
     logs = [ha.kubectl("logs", f"mariadb-{number}", "-c", "mariadb") for number in MEMBERS]
     assert sum("begins the cluster" in log for log in logs) == 1, logs
     assert len({tuple(sql(ha, n, "show status like 'wsrep_cluster_state_uuid'")) for n in MEMBERS}) == 1
@@ -222,11 +224,7 @@ def test_when_all_pods_of_mariadb_were_killed_one_begins_with_all_rows(ha: Clust
 def test_any_pod_of_rabbitmq_may_be_killed(ha: ClusterCloud) -> None:
     kept: list[tuple[float, int]] = []
     for number in MEMBERS:
-        with writer(ha, "rabbitmq", "bash", "-c", ERL, PUBLISH) as one:
-            kill(ha, f"rabbitmq-{number}")
-            one.wait_for()
-            assert eventually(lambda: whole(ha, "rabbitmq"), BACK)
-            one.wait_for()
+        one = killed(ha, "rabbitmq", [number], "bash", "-c", ERL, PUBLISH)
         assert one.longest < SECONDS, number
         kept += one.kept
     ha.saltern("verify", "rabbitmq")
