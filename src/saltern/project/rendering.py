@@ -25,7 +25,7 @@ from saltern.project.workers import Bases
 from saltern.rollout import delivery
 from saltern.rollout.ledger import Ledger
 from saltern.targets import compose
-from saltern.targets.kubernetes.storage import claim_name, other_claims
+from saltern.targets.kubernetes.storage import claim_name, outdated_claims
 from saltern.targets.kubernetes.units import Units, flat
 from saltern.targets.workload import Cloud, Workload
 
@@ -58,9 +58,9 @@ class Rendered:
             return {volume.name: claim_name(workload, volume) for volume in data}
         return {volume.name: compose.data_volume(self.cloud.name, workload, volume) for volume in data}
 
-    def data_of_others(self, workload: Workload) -> tuple[str, ...]:
-        """The volumes with the data that replicas after the first have for themselves."""
-        return other_claims(workload) if self.units is not None else ()
+    def outdated(self, workload: Workload) -> tuple[str, ...]:
+        """The volumes that have to go when a workload's data is put back, besides those that hold it."""
+        return outdated_claims(workload) if self.units is not None else ()
 
     def write(self) -> None:
         """Write the Compose file, unless it says the same already, and what its containers mount besides trees."""

@@ -126,10 +126,11 @@ def test_a_restore_stops_forgets_jobs_and_fills(project: Project, tmp_path: Path
 
 
 def test_members_of_a_cluster_lose_what_they_have_for_what_is_put_back(project: Project, tmp_path: Path) -> None:
-    """Their own would be newer, and win over it."""
+    """Their own would be newer, and win over it; the sockets may be on another machine than the new claim."""
     volumes = [{"name": "data", "path": "/d", "each": True}, {"name": "run", "path": "/run/d", "kind": "runtime"}]
     members = cloud({"name": "model", "workloads": [{"name": "db", "volumes": volumes, "jobs": [JOB], "replicas": 3}]})
-    engine = FakeEngine({f"data-db-{number}": {"old": b"x"} for number in range(3)}, restore=filled)
+    old = [f"{volume}-db-{number}" for volume in ("data", "run") for number in range(3)]
+    engine = FakeEngine({name: {"old": b"x"} for name in old}, restore=filled)
     project.__dict__["cluster"] = SimpleNamespace(with_claims=lambda _claims: engine)
     revealer = cast("Any", SimpleNamespace(values={}))
     rendered = Rendered(members, {}, tmp_path, (), revealer, Units({}, {}, {}, ()))

@@ -56,10 +56,16 @@ def claim_name(workload: Workload, volume: Volume, number: int = 1) -> str:
     return dns(f"{dns(volume.name)}-{instance(workload)}-{number - 1}")
 
 
-def other_claims(workload: Workload) -> tuple[str, ...]:
-    """The claims with data that replicas after the first have for themselves."""
-    own = [volume for volume in own_claims(workload) if volume.kind == "data"]
-    return tuple(claim_name(workload, v, number) for v in own for number in range(2, workload.replicas + 1))
+def outdated_claims(workload: Workload) -> tuple[str, ...]:
+    """The claims that have to go when the first replica's data is put back: made anew, they are where that is now.
+
+    What the other replicas have for themselves is newer than it, and sockets may be on another machine than it.
+    """
+    return tuple(
+        claim_name(workload, volume, number)
+        for volume in own_claims(workload)
+        for number in range(2 if volume.kind == "data" else 1, workload.replicas + 1)
+    )
 
 
 def claim_spec(frame: Frame, volume: Volume) -> dict[str, Any]:
