@@ -16,7 +16,7 @@ down: ## take that cloud down (VOLUMES=1: its data too)
 	$(SALTERN) down --model $(MODEL) $(if $(VOLUMES),--volumes)
 
 test: setup-test lint ## all checks and all tests, with real engines
-	.venv/bin/pytest -n $(WORKERS)
+	.venv/bin/pytest -n $(WORKERS) --durations=30
 
 cluster: setup-test ## a Kubernetes of two nodes, as the tests have, until Ctrl-C
 	tests/cluster/build

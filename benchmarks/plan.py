@@ -28,6 +28,7 @@ from saltern.cli.main import collect_rarely
 from saltern.project import planning, recording
 from saltern.project.context import Options, Project, open_project
 from saltern.project.world import job_containers, journal_of
+from saltern.rollout import delivery
 from saltern.rollout.rollouts import Outcome, Record
 
 ROLE = "neutron"
@@ -109,6 +110,9 @@ def prepare(folder: Path) -> None:
     with project.locked():
         planned = planning.plan_locked(project)  # its names of images are those before the packages were locked
         planned = planning.plan_locked(opened(folder))
+    for live in delivery.lives(planned.rendered.cloud):
+        delivery.switch(live)
+        delivery.took(live)
     compose = planned.rendered.compose
     project.engine.run_all(compose["services"], compose["volumes"])  # type: ignore[attr-defined]
     for job in job_containers(planned.rendered):

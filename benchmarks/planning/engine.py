@@ -105,7 +105,7 @@ class MemoryEngine:
 
     def open(self, spec: RunSpec) -> Pipe:
         if "saltern/base-" not in spec.image:
-            return _Renderer()
+            return _Renderer(next((mount.source for mount in spec.mounts if not mount.read_only), ""))
         argv, env = local_command(self._site)
         paths = {json.dumps(mount.target): json.dumps(mount.source) for mount in spec.mounts if not mount.image}
         return _Moved(LocalRunner().open(argv, env=env), lambda line: _replaced(line, paths))
@@ -129,9 +129,10 @@ class _Moved:
 
 
 class _Renderer:
-    """In the place of a worker in a container of an image: each file is a hash of its chunk and the pillar."""
+    """In the place of a worker in a container of an image: a file in ``out`` is a hash of its chunk and the pillar."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: str) -> None:
+        self._out = out
         self._answer = ""
 
     def send(self, line: str) -> None:
@@ -139,7 +140,14 @@ class _Renderer:
         pillar = json.dumps(request["pillar"], sort_keys=True)
         files = [_file(chunk, pillar) for chunk in request["chunks"] if chunk["fun"] == "managed"]
         units = {name: {"unit": f"[Service]\nExecStart=/usr/bin/{name}\n"} for name in request["inspect"] or ()}
-        answer = {"ok": True, "results": [], "files": files, "removed": [], "folders": [], "units": units}
+        whole = request["collect"]["whole"] if self._out else []
+        for path in whole:
+            Path(self._out + path).mkdir(parents=True)
+        for file in files if self._out else ():
+            path = Path(self._out + file["path"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(file["sha256"])
+        answer = {"ok": True, "results": [], "files": files, "removed": [], "folders": whole, "units": units}
         self._answer = json.dumps({**answer, "passwd": PASSWD, "group": PASSWD})
 
     def receive(self) -> str | None:

@@ -16,8 +16,10 @@ from typing import Protocol
 
 import pytest
 
+from ..e2e.driver import Done
 from . import binaries, cluster
 from .client import Client, eventually
+from .clouds import ClusterCloud, made_cloud
 from .workloads import busybox
 
 HERE = Path(__file__).resolve().parent
@@ -132,3 +134,25 @@ def client(cluster: AnyCluster) -> Iterator[Client]:
 def image(cluster: AnyCluster) -> str:
     """The image of the tests' workloads, in the registry; its name has the digest."""
     return busybox().push(cluster.registry, "saltern/busybox")
+
+
+@pytest.fixture(scope="session", name="cloud_before")
+def cloud_without_pods(cluster: AnyCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterCloud]:
+    """examples/kubernetes, before its first rollout; its namespace goes with the tests."""
+    made = made_cloud(tmp_path_factory.mktemp("kube"), cluster.kubeconfig, cluster.registry, cluster.node_address(1))
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope="session")
+def deployed(cloud_before: ClusterCloud) -> Done:
+    """What the first rollout said."""
+    return cloud_before.saltern("apply", "--yes", "--json")
+
+
+@pytest.fixture(scope="session")
+def kube(cloud_before: ClusterCloud, deployed: Done) -> ClusterCloud:
+    """The one cloud of the files ``test_cloud*``; each test leaves it whole for the next."""
+    return cloud_before

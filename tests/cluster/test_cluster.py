@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -31,9 +32,19 @@ def test_the_image_comes_from_the_registry_and_the_pods_from_both_nodes(client: 
 @pytest.mark.parametrize("node", [1, 2])
 def test_a_node_port_answers_on_each_node(cluster: AnyCluster, web: Any, node: int) -> None:
     place = f"http://{cluster.node_address(node)}:{web.spec.ports[0].nodePort}/"
+    eventually(lambda: answers(place))  # a Service is known to each node a moment after it is to the cluster
     for _ in range(6):  # kube-proxy deals them out to the pods of both nodes
         with urllib.request.urlopen(place, timeout=5) as answer:
             assert answer.read().decode() == PAGE
+
+
+def answers(place: str) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        with urllib.request.urlopen(place, timeout=5):
+            return True
+    except urllib.error.URLError:
+        return False
 
 
 def test_a_service_answers_by_name(client: Client, web: Any) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from saltern.base.errors import ExitCode
-from saltern.base.process import LocalRunner
+from saltern.base.process import LocalRunner, Runner
 from saltern.cli.problems import print_problems
 from saltern.cli.terminal import choose, stderr_console, stdout_console
 from saltern.project.context import Options, Project, open_project
@@ -42,14 +43,16 @@ class Caller:
 
         ``targets``: of nodes of which targets it is about.
         """
+        project = self.opener(targets)(Path(self._options["model"]) if self._options["model"] else None)
+        if not tells_warnings:
+            self._stack.callback(self._warn, project)
+        return project
+
+    def opener(self, targets: tuple[str, ...] = ("compose",)) -> Callable[[Path | None], Project]:
+        """Opens the model in a folder, any number of times; from here on events are shown."""
         given = self._options
         emit = choose(self.stderr, given.get("progress", "auto"))
         self._stack.enter_context(emit)
-        log = (
-            (lambda argv: self.stderr.print(f"+ {' '.join(argv)}", style="dim", markup=False))
-            if given["debug"]
-            else None
-        )
         options = Options(
             engine=given.get("engine") or "",
             worker=given.get("worker", "container"),
@@ -58,17 +61,26 @@ class Caller:
             identity=Path(given.get("identity") or default_identity(os.environ)),
             ask=_ask if sys.stdin.isatty() else refuse_to_ask,
         )
-        model = Path(given["model"]) if given["model"] else None
-        project = open_project(model, options, emit, LocalRunner(log=log))
-        if not tells_warnings:
-            self._stack.callback(self._warn, project)
-        return project
+        return lambda model: open_project(model, options, emit, self.runner)
 
     def _warn(self, project: Project) -> None:
         """Warnings come last, where they are seen; only those of a model that was really loaded."""
         inventory = project.__dict__.get("opened")
         if inventory is not None and not self.json:
             print_problems(self.stderr, inventory.warnings, "warning", "yellow")
+
+    @cached_property
+    def runner(self) -> Runner:
+        """Starts the processes; with ``--debug`` it shows them."""
+        return LocalRunner(log=self._log if self._options["debug"] else None)
+
+    def _log(self, argv: Sequence[str]) -> None:
+        self.stderr.print(f"+ {' '.join(argv)}", style="dim", markup=False)
+
+    @property
+    def cache(self) -> Path:
+        """Where things are kept that may be deleted at any time."""
+        return Options().cache
 
     def exit(self, code: ExitCode) -> NoReturn:
         """End with a code; the result was printed."""
@@ -93,6 +105,12 @@ def model_options(function: Callable[..., None]) -> Callable[..., None]:
 def rollout_options(function: Callable[..., None]) -> Callable[..., None]:
     """The options of verbs that render configuration: they need the values of secrets."""
     return _with_options(function, {**MODEL_OPTIONS, **CLOUD_OPTIONS, **SECRET_OPTIONS})
+
+
+def branch_options(function: Callable[..., None]) -> Callable[..., None]:
+    """As :func:`rollout_options`, of a verb that gets its model from a repository."""
+    own = {name: option for name, option in MODEL_OPTIONS.items() if name != "model"}
+    return _with_options(function, {**own, **CLOUD_OPTIONS, **SECRET_OPTIONS})
 
 
 def secret_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -22,6 +22,7 @@ from saltern.cli.explain import explain_command
 from saltern.cli.formulas import formulas_group
 from saltern.cli.inventory import inventory_group
 from saltern.cli.inventory_diff import diff_command
+from saltern.cli.operate import operate_command
 from saltern.cli.patches import affected_command, outdated_command
 from saltern.cli.problems import print_error
 from saltern.cli.pruning import prune_command
@@ -188,6 +189,7 @@ cli.add_command(plan_command)
 cli.add_command(apply_command)
 cli.add_command(rollback_command)
 cli.add_command(history_command)
+cli.add_command(operate_command)
 
 
 def collect_rarely() -> None:

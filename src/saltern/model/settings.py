@@ -57,6 +57,15 @@ class KubernetesSettings:
     ingress_class: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class OperateSettings:
+    """What ``saltern operate`` may carry out without an approval, and whether it takes back what fails."""
+
+    automatic: tuple[str, ...] = ("config",)
+    """Kinds of plans; see :class:`saltern.plan.policy.Kind`."""
+    auto_rollback: bool = True
+
+
 @dataclass(frozen=True)
 class Settings:
     """The content of ``saltern.yml``; see ``docs/reference/settings.md``."""
@@ -75,6 +84,7 @@ class Settings:
     """What wins over ``reclass-config.yml``."""
     backup: BackupSettings = field(default_factory=BackupSettings)
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    operate: OperateSettings = field(default_factory=OperateSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +171,11 @@ def load_settings(root: Path) -> Settings:
     backup = BackupSettings(**{**kept, "recipients": tuple(kept.get("recipients") or ())})
     cluster = raw.get("kubernetes") or {}
     kubernetes = KubernetesSettings(**{**cluster, "pull_secrets": tuple(cluster.get("pull_secrets") or ())})
+    operate = dict(raw.get("operate") or {})
+    if "automatic" in operate:
+        operate["automatic"] = tuple(operate["automatic"])
     read: dict[str, Any] = {"formulas": formulas, "bases": bases, "allowed": allowed, "inventory": location}
-    read |= {"backup": backup, "kubernetes": kubernetes}
+    read |= {"backup": backup, "kubernetes": kubernetes, "operate": OperateSettings(**operate)}
     return Settings(**{"cloud": default, **own, **read})
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from saltern.base.errors import PlanError, Problem, RolloutError, SalternError
+from saltern.base.errors import EngineError, PlanError, Problem, RolloutError, SalternError
 from saltern.images.packages import write_lock
 from saltern.plan.plan import Plan, WayBack
 from saltern.plan.revision import Revision
@@ -65,7 +65,8 @@ class Terms:
 def apply(project: Project, terms: Terms = Terms()) -> Applied:
     """Bring the cloud to the model as it is. Raises PlanError when the plan is another one than expected.
 
-    Raises RolloutError when a step or gate failed; then, with ``auto_rollback``, the cloud is back where it was.
+    Raises RolloutError when a step or gate failed, EngineError when the engine or the cluster refused; then, with
+    ``auto_rollback``, the cloud is back where it was, and it is a RolloutError.
     """
     with project.locked():
         project.sweep()
@@ -96,10 +97,12 @@ def _apply_locked(project: Project, terms: Terms) -> Applied:
     rollout = _Rollout(project, planned, terms)
     try:
         proofs, availability, number = rollout.run()
-    except RolloutError as error:
-        if not terms.auto_rollback:
+    except (EngineError, RolloutError) as error:
+        if terms.auto_rollback:
+            raise _taken_back(project, error, planned.plan, before, terms) from error
+        if isinstance(error, RolloutError):
             raise _with_way_back(error, planned.plan) from error
-        raise _taken_back(project, error, planned.plan, before, terms) from error
+        raise  # the same command goes on where nobody could be asked
     seconds = time.monotonic() - begun
     lines = status_of(project)
     return Applied(planned.plan, number, lines, proofs, availability, seconds, rollout.repaired)
@@ -288,7 +291,7 @@ def _ending(problems: Iterable[Problem], text: str) -> list[Problem]:
 
 
 def _taken_back(
-    project: Project, error: RolloutError, plan: Plan, before: Revision | None, terms: Terms
+    project: Project, error: SalternError, plan: Plan, before: Revision | None, terms: Terms
 ) -> RolloutError:
     """Bring back what ran before; the error then says so, and what went wrong with that."""
     if before is None or not before.snapshot or before.id == plan.new:

@@ -31,8 +31,8 @@ class Imaged:
 def build(project: Project, names: Sequence[str] = ()) -> tuple[Imaged, ...]:
     """Make the images of the named nodes (default: all) present in the engine."""
     members = [project.member(name) for name in names] or list(project.members)
-    with project.locked(), Bases(project) as bases:
-        project.sweep()
+    with project.locked_here(), Bases(project) as bases:
+        project.engine.sweep()
         return build_compiled(project, bases, compile_members(project, members, bases))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,9 +62,10 @@ def try_members(
     """Compile what can be compiled, and the error of all that cannot."""
     outcomes: dict[int, Compiled | SalternError] = {}
     asked: dict[int, _Asked] = {}
+    unknown = _unknown_applications(project, {name for member in members for name in member.node.applications})
     for number, member in enumerate(members):
-        if missing := tuple(_unknown_applications(project, member)):
-            outcomes[number] = FormulaError(missing)
+        if problems := [_no_state_file(project, member, n) for n in member.node.applications if n in unknown]:
+            outcomes[number] = FormulaError(problems)
         else:
             asked[number] = _asked(project, bases, member)
     for number, one in asked.items():
@@ -75,8 +76,8 @@ def try_members(
     ordered = [outcomes[number] for number in range(len(members))]
     errors = [one for one in ordered if isinstance(one, SalternError)]
     kind = FormulaError if any(isinstance(error, FormulaError) for error in errors) else PhaseError
-    problems = [problem for error in errors for problem in error.problems]
-    return tuple(one for one in ordered if isinstance(one, Compiled)), kind(problems) if problems else None
+    told = [problem for error in errors for problem in error.problems]
+    return tuple(one for one in ordered if isinstance(one, Compiled)), kind(told) if told else None
 
 
 @dataclass(frozen=True)
@@ -152,22 +153,30 @@ def _compiled(asked: _Asked, low: LowState, metadata: Metadata, found: Split, *f
     return Compiled(asked.member, asked.site, low, metadata, found, build, before, after, asked.key)
 
 
-def _unknown_applications(project: Project, member: Member) -> Iterator[Problem]:
-    """Applications that no formula has, with the places that ask for them."""
+def _unknown_applications(project: Project, names: Collection[str]) -> frozenset[str]:
+    """Which of these no formula has."""
     roots = [formula.root for formula in project.formulas]
-    for application in member.node.applications:
-        files = [f"{application.replace('.', '/')}{end}" for end in (".sls", "/init.sls")]
-        if not any((root / file).is_file() for root in roots for file in files):
-            entries = application_entries(member.node.flat)
-            close = difflib.get_close_matches(application, [formula.name for formula in project.formulas])
-            hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "Add its formula in saltern.yml."
-            yield Problem(
-                f"application {application!r}: there is no SLS of that name",
-                tuple(entry.mark.place for entry in entries if entry.name == application and not entry.removes),
-                details=f"No formula has {files[0]} or {files[1]}.",
-                resolution=hint,
-                node=member.node.name,
-            )
+    return frozenset(n for n in names if not any((root / file).is_file() for root in roots for file in _state_files(n)))
+
+
+def _state_files(application: str) -> tuple[str, str]:
+    """Where Salt looks for it, below a root."""
+    path = application.replace(".", "/")
+    return f"{path}.sls", f"{path}/init.sls"
+
+
+def _no_state_file(project: Project, member: Member, application: str) -> Problem:
+    """With the places that ask for it."""
+    first, second = _state_files(application)
+    entries = application_entries(member.node.flat)
+    close = difflib.get_close_matches(application, [formula.name for formula in project.formulas])
+    return Problem(
+        f"application {application!r}: there is no SLS of that name",
+        tuple(entry.mark.place for entry in entries if entry.name == application and not entry.removes),
+        details=f"No formula has {first} or {second}.",
+        resolution=f"Did you mean {' or '.join(map(repr, close))}?" if close else "Add its formula in saltern.yml.",
+        node=member.node.name,
+    )
 
 
 def freeze(worker: Worker, context: Context, found: Split) -> tuple[Frozen, Frozen, Frozen]:

@@ -331,6 +331,12 @@ class Project:
 
         A disk that is full meanwhile is a RolloutError.
         """
+        with self.locked_here(), self._leased():
+            yield
+
+    @contextmanager
+    def locked_here(self) -> Iterator[None]:
+        """As :meth:`locked`, of this machine: for what makes images and files and asks no cluster."""
         with _written(self.state), self._lock_file() as file:
             if not _taken(file):
                 file.seek(0)
@@ -344,8 +350,13 @@ class Project:
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-            with self._leased():
-                yield
+            yield
+
+    def ensure_namespace(self) -> None:
+        """Make the cloud's namespace if it is not there. Raises EngineError, at once where there is no cluster."""
+        self.kubectl.version()
+        if self.kubectl.find("namespace", self.namespace) is None:
+            self.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
 
     @contextmanager
     def _leased(self) -> Iterator[None]:
@@ -353,9 +364,7 @@ class Project:
         if self.mirror is None:
             yield
             return
-        self.kubectl.version()  # answers at once where there is no cluster
-        if self.kubectl.find("namespace", self.namespace) is None:
-            self.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
+        self.ensure_namespace()
         with self.lease.held():
             self.mirror.pull()
             try:

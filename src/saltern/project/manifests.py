@@ -37,8 +37,8 @@ def render_manifests(project: Project, folder: Path, version: str, *, secrets: b
     Raises UsageError where ``folder`` holds files of somebody else in the places of ours.
     """
     parsed = versions.parse(version)
-    with project.locked():
-        project.sweep()
+    with project.locked_here():
+        project.engine.sweep()
         cloud, configured, revealer = render_cloud(project)
         site = site_of(project, cloud, configured, revealer, parsed)
         found = target.project(cloud, site)

@@ -34,18 +34,18 @@ def prune(project: Project, volumes: Collection[str]) -> tuple[str, ...]:
 
 def left_over(project: Project, rendered: Rendered, ledger: Ledger, there: Collection[Container]) -> tuple[str, ...]:
     """Volumes with data of instances that do not count any more and of which no container is there, by name."""
-    names = {name for workload in rendered.cloud.workloads for name in _others(rendered, workload, ledger, there)}
+    kept = {(workload_of(container), number_of(container)) for container in there}
+    names = {name for workload in rendered.cloud.workloads for name in _others(rendered, workload, ledger, kept)}
     if not names:
         return ()
     used = {mount.source for container in there for mount in container.mounts}
     return tuple(name for name in project.runtime.volumes(f"{LABEL_CLOUD}={project.cloud}") if name in names - used)
 
 
-def _others(rendered: Rendered, workload: Workload, ledger: Ledger, there: Collection[Container]) -> Iterator[str]:
-    """What the volumes of a workload's other instances are called. One with a container may still be the way back."""
-    kept = {workload.generation, *(number_of(c) for c in there if workload_of(c) == workload.name)}
+def _others(rendered: Rendered, workload: Workload, ledger: Ledger, kept: Collection[tuple[str, int]]) -> Iterator[str]:
+    """What the volumes of a workload's other instances are called, but for those ``kept``: they may be the way back."""
     for number in range(1, ledger.next(workload.name)):
-        if number not in kept:
+        if number != workload.generation and (workload.name, number) not in kept:
             yield from rendered.data_of(replace(workload, generation=number)).values()
 
 

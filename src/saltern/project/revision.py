@@ -18,9 +18,10 @@ def describe_revision(project: Project) -> tuple[str, str]:
     differing = git.ask("status", "--porcelain", "--", ".")
     dirty = "" if differing is not None and not differing.strip() else "-dirty"
     source = project.settings.source or (git.ask("config", "--get", "remote.origin.url") or "").strip()
-    return _without_password(source), commit + dirty
+    return without_password(source), commit + dirty
 
 
-def _without_password(address: str) -> str:
+def without_password(address: str) -> str:
+    """An address of a repository as it may be shown."""
     scheme, found, rest = address.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}" if found else address

@@ -54,7 +54,7 @@ def live_of(workload: Workload, one: Instance) -> Live | None:
 
 def is_in(path: str, folders: tuple[str, ...]) -> bool:
     """Whether a path is one of the folders or below one."""
-    return path in folders or any(str(parent) in folders for parent in PurePosixPath(path).parents)
+    return any(path == folder or path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
 def _mount(folder: str, mount: ConfigMount, changes: bool) -> LiveMount:

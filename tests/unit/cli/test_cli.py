@@ -120,7 +120,8 @@ def test_every_option_and_verb_has_help(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("words", [w for w in VERBS if w not in WITHOUT_MODEL], ids=" ".join)
 def test_every_verb_has_the_common_options(words: tuple[str, ...]) -> None:
     names = {name for p in VERBS[words].params for name in p.opts}
-    assert {"--model", "--strict", "--json", "--debug"} <= names
+    assert {"--strict", "--json", "--debug"} <= names
+    assert ("--model" in names) is (words != ("operate",)), "that one has a repository"
     if "--engine" in names:
         assert {"--worker", "--progress"} <= names
 

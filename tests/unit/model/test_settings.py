@@ -14,6 +14,7 @@ from saltern.model.settings import (
     KubernetesNode,
     KubernetesSettings,
     NodeSettings,
+    OperateSettings,
     Publish,
     Settings,
     find_model,
@@ -53,6 +54,17 @@ def test_everything(tmp_path: Path) -> None:
     )
 
 
+def test_what_may_be_carried_out_by_itself(tmp_path: Path) -> None:
+    assert load_settings(tmp_path).operate == OperateSettings(("config",), auto_rollback=True)
+    (tmp_path / "saltern.yml").write_text("operate: {automatic: [config, image], auto_rollback: false}\n")
+    assert load_settings(tmp_path).operate == OperateSettings(("config", "image"), auto_rollback=False)
+    (tmp_path / "saltern.yml").write_text("operate:\n  auto_rollback: false\n")
+    assert load_settings(tmp_path).operate == OperateSettings(auto_rollback=False)
+    (problem,) = refused(tmp_path, "cloud: lab\noperate:\n  automatic:\n  - config\n  - everything\n")
+    assert "operate:automatic:1: 'everything' is not one of" in problem.brief
+    assert [place.line for place in problem.places] == [5]
+
+
 def test_what_kubernetes_is_told(tmp_path: Path) -> None:
     (tmp_path / "saltern.yml").write_text(
         "target: kubernetes\nkubernetes: {context: c, namespace: prod, storage: 5Gi, pull_secrets: [a, b]}\n"
@@ -68,7 +80,7 @@ def test_what_kubernetes_is_told(tmp_path: Path) -> None:
 def test_problems_have_their_place_and_advice(tmp_path: Path) -> None:
     unknown, engine = refused(tmp_path, "cloud: lab\nclowd: x\nengine: lxc\n")
     assert "'clowd' was unexpected" in unknown.brief
-    known = "backup, bases, check, cloud, engine, formulas, inventory, kubernetes, registry, source, target"
+    known = "backup, bases, check, cloud, engine, formulas, inventory, kubernetes, operate, registry, source, target"
     assert unknown.resolution == f"known keys: {known}"
     assert "engine: 'lxc' is not one of" in engine.brief
     assert engine.resolution == "use one of podman, docker"

@@ -1,4 +1,4 @@
-"""A rollout in a cluster whose lease somebody else took meanwhile; kubectl and the API server are in memory."""
+"""A rollout in a cluster that somebody else took over, or that refuses; kubectl and the API server are in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from saltern.base.errors import LockedError
+from saltern.base.errors import LockedError, RolloutError
+from saltern.base.process import Completed
 from saltern.project import applying
 from saltern.project.applying import Terms
 from saltern.rollout.kubernetes import launch
@@ -40,3 +41,23 @@ def test_who_lost_the_lease_goes_no_further(
     assert ("deployment", "db") in server.objects
     assert ("deployment", "web") not in server.objects, "what is not remembered is not done"
     assert server.objects["lease", "saltern"]["spec"]["holderIdentity"] == "there:7"
+
+
+def test_what_the_cluster_refuses_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "POLL", 0.001)
+    server = FakeServer(controls=True)
+    world = World(tmp_path / "model", tmp_path / "state", tmp_path / "cache", server=server).install(monkeypatch)
+    applying.apply(world.node("db", conf={"size": 1}).node("web", conf={"workers": 4}).project(), Terms())
+    apply, good = server._apply, server.objects["deployment", "db"]["spec"]
+
+    def denied(argv: Any, words: Any, stdin: str) -> Any:
+        if any(one["metadata"]["name"] == "web" and one["kind"] == "Deployment" for one in json.loads(stdin)["items"]):
+            return Completed(tuple(argv), 1, "", 'admission webhook "limits" denied the request: no')
+        return apply(argv, words, stdin)
+
+    server._apply = denied  # type: ignore[method-assign]
+    changed = world.node("db", conf={"size": 2}).node("web", conf={"workers": 8}).project()
+    with pytest.raises(RolloutError, match="refused a request") as caught:
+        applying.apply(changed, Terms(auto_rollback=True))
+    assert "rolled back: the cloud is at revision" in caught.value.problems[0].resolution
+    assert server.objects["deployment", "db"]["spec"] == good

@@ -19,16 +19,30 @@ from saltern.targets.kubernetes.site import ConfigFile
 from saltern.targets.workload import ConfigMount
 from tests.trees import write_tree
 from tests.unit.project.cloud import World, render
+from tests.unit.rollout.kubernetes.server import FakeServer
+
+
+@pytest.fixture(autouse=True)
+def rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes render as the world says, for whatever target."""
+
+    def render_cloud(project: Project) -> Any:
+        made = render(project)
+        return made.whole or made.cloud, made.configured, made.revealer
+
+    monkeypatch.setattr(manifests, "render_cloud", render_cloud)
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    def render_cloud(project: Project) -> Any:
-        made = render(project)
-        return made.cloud, made.configured, made.revealer
-
-    monkeypatch.setattr(manifests, "render_cloud", render_cloud)
     return World(tmp_path / "model", tmp_path / "state", tmp_path / "cache").install(monkeypatch)
+
+
+def test_no_cluster_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeServer()
+    world = World(tmp_path / "model", tmp_path / "state", tmp_path / "cache", server=server).install(monkeypatch)
+    assert "deployment-web.yaml" in texts(written(world.node("web", conf={"listen": 80})))
+    assert server.calls == []
 
 
 def written(world: World, *, secrets: bool = False) -> Manifests:

@@ -55,9 +55,10 @@ class Kubectl:
 
     # ---- objects
 
-    def get(self, kinds: Sequence[str], selector: str = "") -> list[dict[str, Any]]:
-        """All objects of some kinds in the namespace that a label selector names, by kind and name."""
+    def get(self, kinds: Sequence[str], selector: str = "", fields: str = "") -> list[dict[str, Any]]:
+        """All objects of some kinds in the namespace that a label and a field selector name, by kind and name."""
         words = ["get", ",".join(kinds), "--output", "json", *(("--selector", selector) if selector else ())]
+        words += ("--field-selector", fields) if fields else ()
         found: list[dict[str, Any]] = json.loads(self._call(*words).stdout)["items"]
         return sorted(found, key=lambda one: (one["kind"], one["metadata"]["name"]))
 

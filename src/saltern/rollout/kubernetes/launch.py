@@ -14,7 +14,7 @@ from typing import Any
 from saltern.base.errors import SalternError
 from saltern.base.process import Completed
 from saltern.plan.steps import Step
-from saltern.rollout.kubernetes.objects import is_broken, is_ready, restarts, stuck, trouble, unfinished
+from saltern.rollout.kubernetes.objects import Patience, is_broken, is_ready, restarts, stuck, trouble, unfinished
 from saltern.rollout.kubernetes.runtime import ClusterRuntime
 from saltern.rollout.launch import JOB_LINES, JOB_TIMEOUT, JobEnd
 from saltern.targets.workload import Cloud, Instance
@@ -23,8 +23,6 @@ POLL = 1.0
 """Seconds between two looks at an object."""
 PULL_SECONDS = 120
 """What images may take to arrive, besides the readiness timeout of a process."""
-STUCK_SECONDS = 20.0
-"""How long a pod may wait for what is not there before waiting for it is given up."""
 RESTARTS = 3
 
 
@@ -39,10 +37,13 @@ class ClusterLauncher:
     """Fields that somebody else owns are taken; else they are an error."""
     before: dict[str, frozenset[str]] = field(default_factory=dict)
     """Container → the uids of the pods that were there when it was created: what becomes of them says nothing of it."""
+    refused: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Container → the refusals of pods that were known then."""
 
     def create(self, step: Step) -> Completed:
         """See :meth:`Launcher.create`: the cluster replaces its pods as the object's strategy says."""
         self.before[step.container] = frozenset(pod["metadata"]["uid"] for pod in self.runtime.pods(step.container))
+        self.refused[step.container] = frozenset(self.runtime.refusals(self._main(step.service)[1]))
         self.runtime.kubectl.apply(self.objects[step.service], force=self.force)
         return Completed(("kubectl", "apply"), 0, "", "")
 
@@ -52,7 +53,7 @@ class ClusterLauncher:
         replicas = int(self.objects[step.service][-1]["spec"].get("replicas", 1))
         deadline = time.monotonic() + PULL_SECONDS + (probe.timeout if probe else 30) * replicas
         kind, name = self._main(step.service)
-        stuck_since = 0.0
+        patience = Patience()
         why = "it was not seen"
         while time.monotonic() < deadline:
             thing = self.runtime.kubectl.find(kind, name)
@@ -65,11 +66,17 @@ class ClusterLauncher:
             pods = [pod for pod in waiting if pod["metadata"]["uid"] not in old]
             if restarts(pods) >= RESTARTS:
                 return f"its process ends again and again; {_told(why, pods)}"
-            stuck_since = (stuck_since or time.monotonic()) if stuck(pods) else 0.0
-            if stuck_since and time.monotonic() - stuck_since > STUCK_SECONDS:
-                return _told(why, pods)
+            refused = () if pods else self._refused(step)
+            if patience.ends(time.monotonic(), stuck=stuck(pods) or bool(refused)):
+                return _told(why, pods, refused)
             time.sleep(POLL)
-        return f"not ready in time: {_told(why, self.runtime.pods(step.container))}"
+        return f"not ready in time: {_told(why, self.runtime.pods(step.container), self._refused(step))}"
+
+    def _refused(self, step: Step) -> tuple[str, ...]:
+        """Why the cluster made no pod when it tried last; of tries since this one was created."""
+        found = self.runtime.refusals(self._main(step.service)[1])
+        known = self.refused.get(step.container, frozenset())
+        return tuple(message for version, message in found.items() if version not in known)[-1:]
 
     def _main(self, service: str) -> tuple[str, str]:
         main = self.objects[service][-1]
@@ -97,9 +104,10 @@ class ClusterLauncher:
         kubectl, objects = self.runtime.kubectl, self.objects[step.service]
         name = str(objects[-1]["metadata"]["name"])
         kubectl.delete("job", [name])  # one that failed before; a Job is never changed
+        self.refused[step.container] = frozenset(self.runtime.refusals(name))
         kubectl.apply(objects, force=self.force)
         deadline = time.monotonic() + JOB_TIMEOUT
-        stuck_since = 0.0
+        patience = Patience()
         while time.monotonic() < deadline:
             thing = kubectl.find("job", name) or {}
             conditions = thing.get("status", {}).get("conditions") or ()
@@ -110,9 +118,9 @@ class ClusterLauncher:
             if "Failed" in ended:
                 return JobEnd("failed", self._log(step.container))
             pods = self.runtime.pods(step.container)
-            stuck_since = (stuck_since or time.monotonic()) if stuck(pods) else 0.0
-            if stuck_since and time.monotonic() - stuck_since > STUCK_SECONDS:
-                return JobEnd("cannot start", "\n".join(trouble(pods)))
+            refused = () if pods else self._refused(step)
+            if patience.ends(time.monotonic(), stuck=stuck(pods) or bool(refused)):
+                return JobEnd("cannot start", "\n".join((*trouble(pods), *refused)))
             time.sleep(POLL)
         return JobEnd(f"did not end within {JOB_TIMEOUT} s", self._log(step.container))
 
@@ -123,6 +131,6 @@ class ClusterLauncher:
             return ""
 
 
-def _told(why: str, pods: Sequence[Mapping[str, Any]]) -> str:
-    said = "; ".join(trouble(pods))
+def _told(why: str, pods: Sequence[Mapping[str, Any]], refused: Sequence[str] = ()) -> str:
+    said = "; ".join((*trouble(pods), *refused))
     return f"{why}: {said}" if said else why

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from saltern.images.engine import Container, Mount
@@ -14,6 +15,10 @@ POD_KINDS = (*WORKLOAD_KINDS, "job")
 
 STUCK = ("ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError")
 """Reasons for waiting of which nothing comes by itself soon."""
+LATE = "failed to sync"
+"""What a kubelet says of a Secret or ConfigMap that has not come to it yet; the next try of a busy one finds it."""
+STUCK_SECONDS = 20.0
+"""How long a pod may wait for what is not there before waiting for it is given up."""
 CRASHING = "CrashLoopBackOff"
 
 
@@ -119,14 +124,33 @@ def trouble(pods: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 def is_broken(pod: Mapping[str, Any]) -> bool:
     """Whether a pod's process ends again and again, or cannot start."""
-    reasons = [(one.get("state", {}).get("waiting") or {}).get("reason", "") for one in _statuses(pod)]
-    return stuck([pod]) or CRASHING in reasons
+    return stuck([pod]) or any(one.get("reason") == CRASHING for one in _waits([pod]))
 
 
 def stuck(pods: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a container waits for what does not come by itself: an image that is not there, a missing Secret."""
-    reasons = [(one.get("state", {}).get("waiting") or {}).get("reason", "") for pod in pods for one in _statuses(pod)]
-    return any(reason in STUCK for reason in reasons)
+    return any(one.get("reason") in STUCK and not one.get("message", "").startswith(LATE) for one in _waits(pods))
+
+
+@dataclass
+class Patience:
+    """Whether something is stuck for longer than may be; asked again and again."""
+
+    since: float | None = None
+
+    def ends(self, now: float, *, stuck: bool) -> bool:
+        """``now`` is seconds of a monotonic clock."""
+        if not stuck:
+            self.since = None
+            return False
+        self.since = now if self.since is None else self.since
+        return now - self.since > STUCK_SECONDS
+
+
+def _waits(pods: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for pod in pods:
+        for one in _statuses(pod):
+            yield (one.get("state") or {}).get("waiting") or {}
 
 
 def _statuses(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:

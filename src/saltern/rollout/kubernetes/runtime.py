@@ -18,14 +18,7 @@ from saltern.base.process import Completed
 from saltern.images.engine import Container, RunSpec
 from saltern.rollout.kubernetes.helper import HELPER, MAIN, beside, helper
 from saltern.rollout.kubernetes.kubectl import Kubectl
-from saltern.rollout.kubernetes.objects import (
-    POD_KINDS,
-    container_of,
-    is_ready,
-    stuck,
-    trouble,
-    unfinished,
-)
+from saltern.rollout.kubernetes.objects import POD_KINDS, Patience, container_of, is_ready, stuck, trouble, unfinished
 from saltern.targets.compose import LABEL_CLOUD
 from saltern.targets.kubernetes.metadata import MANAGED_BY, MANAGER, PART_OF
 
@@ -79,6 +72,18 @@ class ClusterRuntime:
         why = unfinished(thing)
         said = "; ".join(trouble([pod for pod in self.pods(container) if not is_ready(pod)])) if why else ""
         return f"{why}: {said}" if said else why
+
+    def refusals(self, name: str) -> Mapping[str, str]:
+        """Why pods of a workload object or Job were not made (a quota, an admission rule).
+
+        An event's version → its words, the newest last; a version that was not there before tells of a new try.
+        """
+        events = self.kubectl.get(("event",), fields="reason=FailedCreate")
+        return {
+            one["metadata"]["resourceVersion"]: str(one["message"])
+            for one in sorted(events, key=lambda event: event.get("lastTimestamp") or "")
+            if _concerns(one["involvedObject"]["name"], name)
+        }
 
     def logs(self, container: str, *, tail: int = 20) -> str:
         """See :meth:`Runtime.logs`; of a pod that was started again also what it said before."""
@@ -211,6 +216,7 @@ class ClusterRuntime:
 
     def _await(self, name: str) -> None:
         deadline = time.monotonic() + POD_SECONDS
+        patience = Patience()
         why = "it was not seen"
         while time.monotonic() < deadline:
             pod = self.kubectl.find("pod", name)
@@ -218,7 +224,10 @@ class ClusterRuntime:
                 if is_ready(pod):
                     return
                 why = "; ".join(trouble([pod])) or "it is being started"
-                if stuck([pod]) or pod.get("status", {}).get("phase") == "Failed":
+                if (
+                    patience.ends(time.monotonic(), stuck=stuck([pod]))
+                    or pod.get("status", {}).get("phase") == "Failed"
+                ):
                     break
             time.sleep(POLL)
         raise EngineError(Problem(f"the helper pod {name} did not start: {why}"))
@@ -275,6 +284,11 @@ class ClusterRuntime:
 
     def _service(self, container: str) -> str:
         return container.removeprefix(f"{self._cloud}-")
+
+
+def _concerns(thing: str, name: str) -> bool:
+    """Whether an object is the named one, or the ReplicaSet of that Deployment."""
+    return thing == name or (thing.startswith(f"{name}-") and "-" not in thing.removeprefix(f"{name}-"))
 
 
 def _quoted(value: str) -> str:

@@ -37,6 +37,8 @@ class FakeServer:
     """Its controllers work: what is applied serves, or is done, at once."""
     owners: dict[tuple[str, str], str] = field(default_factory=dict)
     """Kind and name → who owns a field that we would set otherwise."""
+    written: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    """Kind and name → annotations that people gave it, which stay when it is applied."""
     old_client: bool = False
     """kubectl is of 1.20, or older."""
 
@@ -53,12 +55,20 @@ class FakeServer:
         if self.controls:
             self._control((kind, name))
 
+    def annotate(self, kind: str, name: str, **annotations: str) -> None:
+        """Somebody gives an object annotations; ``_`` in a name stands for ``/``, and ``__`` for a dot."""
+        named = {key.replace("__", ".").replace("_", "/"): value for key, value in annotations.items()}
+        self.written.setdefault((kind, name), {}).update(named)
+        self.put(self.objects[kind, name])
+
     def put(self, thing: Mapping[str, Any]) -> None:
         self.version += 1
         if thing["kind"] == "Pod" and "status" not in thing:
             thing = {**thing, "status": self.pod_status}
         meta = {**thing["metadata"], "resourceVersion": str(self.version)}
         meta.setdefault("uid", f"uid-{meta['name']}")
+        if given := self.written.get((thing["kind"].lower(), meta["name"])):
+            meta["annotations"] = {**meta.get("annotations", {}), **given}
         self.objects[thing["kind"].lower(), meta["name"]] = {**thing, "metadata": meta}
 
     # the runner

@@ -7,7 +7,7 @@ import pytest
 
 from saltern.base.errors import EngineError
 from saltern.plan.steps import Act, Step
-from saltern.rollout.kubernetes import launch
+from saltern.rollout.kubernetes import launch, objects
 from saltern.rollout.kubernetes.kubectl import Kubectl
 from saltern.rollout.kubernetes.launch import ClusterLauncher
 from saltern.rollout.kubernetes.runtime import ClusterRuntime
@@ -32,7 +32,7 @@ JOB = Step(Act.JOB, "web", "install", "lab-install", "was not done")
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     monkeypatch.setattr(launch, "POLL", 0.001)
     monkeypatch.setattr(launch, "PULL_SECONDS", 0.2)
-    monkeypatch.setattr(launch, "STUCK_SECONDS", 0.02)
+    monkeypatch.setattr(objects, "STUCK_SECONDS", 0.02)
     return FakeServer()
 
 
@@ -172,3 +172,43 @@ def test_a_job_that_does_not_end_is_given_up(server: FakeServer, monkeypatch: py
     monkeypatch.setattr(launch, "JOB_TIMEOUT", 0)
     server.logs["install-1-x", False] = "working\n"
     assert ran(server, {}, pods=(pod("install-1-x", "install-1"),)) == JobEnd("did not end within 0 s", "working")
+
+
+# ---- pods that the cluster does not make
+
+
+def refusal(name: str, message: str, of: str) -> dict[str, Any]:
+    event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": name}, "reason": "FailedCreate"}
+    return {**event, "message": message, "involvedObject": {"kind": "StatefulSet", "name": of}}
+
+
+FULL = "create Pod web-1 in StatefulSet web failed: exceeded quota: full"
+
+
+@pytest.mark.parametrize("of", ["web", "web-5d4f8c"])
+def test_a_quota_that_refuses_pods_is_told(server: FakeServer, of: str) -> None:
+    server.put(refusal("old", "is over", of))
+    launcher = of_new(server)
+    server.put(refusal("new", FULL, of))
+    server.put(refusal("others", "of another one", "webmail"))
+    (one,) = WEB.instances()
+    why = launcher.unready(START, Instance(one.service, one.hostname, one.process, 1))
+    assert why == f"0 of 2 replicas are of the new revision: {FULL}"
+
+
+def of_new(server: FakeServer) -> ClusterLauncher:
+    launcher = of(server, workload("StatefulSet"))
+    assert launcher.create(START).ok
+    server.looks["statefulset", "web"] = [{**DONE, "updatedReplicas": 0, "updateRevision": "new"}]
+    return launcher
+
+
+def test_a_job_whose_pod_a_quota_refuses_is_not_waited_for(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = server._apply
+
+    def refused(*given: Any) -> Any:
+        server.put(refusal("new", FULL, "install-1"))
+        return apply(*given)
+
+    monkeypatch.setattr(server, "_apply", refused)
+    assert ran(server, {}) == JobEnd("cannot start", FULL)

@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from saltern.images.engine import Mount
-from saltern.rollout.kubernetes.objects import container_of, is_ready, restarts, stuck, trouble, unfinished
+from saltern.rollout.kubernetes.objects import (
+    STUCK_SECONDS,
+    Patience,
+    container_of,
+    is_ready,
+    restarts,
+    stuck,
+    trouble,
+    unfinished,
+)
 
 LABELS = {"io.saltern.cloud": "lab", "app.kubernetes.io/name": "x"}
 
@@ -76,6 +85,19 @@ def test_a_job_ends_as_its_conditions_say(conditions: list[dict[str, str]], stat
 )
 def test_what_a_rollout_waits_for(status: dict[str, int], why: str) -> None:
     assert unfinished(deployment(**status)) == why
+
+
+def test_what_a_busy_kubelet_has_not_got_yet_comes_by_itself() -> None:
+    late = pod(**waiting("CreateContainerConfigError", "failed to sync secret cache: timed out waiting"))
+    missing = pod(**waiting("CreateContainerConfigError", 'secret "web-config" not found'))
+    assert not stuck([late])
+    assert stuck([missing])
+
+
+def test_something_may_be_stuck_for_a_while() -> None:
+    patience = Patience()
+    looks = [(0.0, True), (STUCK_SECONDS, True), (STUCK_SECONDS + 1, True), (30.0, False), (31.0, True)]
+    assert [patience.ends(now, stuck=it) for now, it in looks] == [False, False, True, False, False]
 
 
 def test_what_pods_say() -> None:

@@ -1,0 +1,66 @@
+"""The account with which a saltern outside works on one cloud: what its rollouts do with kubectl, and no more. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from saltern.targets.kubernetes.manifest import Manifest
+from saltern.targets.kubernetes.metadata import MANAGED_BY, MANAGER
+
+RBAC = "rbac.authorization.k8s.io"
+WRITE = ("get", "list", "create", "patch", "delete")
+AWAITED = (*WRITE, "watch")
+"""Of what is removed and seen to be gone."""
+
+
+def account(name: str, namespace: str) -> tuple[Manifest, ...]:
+    """A ServiceAccount and its Role in the cloud's namespace, and a Role for people who approve.
+
+    ``name`` is also that of the ConfigMap with the status, and of the Lease.
+    """
+    approve = f"{name}-approve"
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+    return (
+        _object("v1", "ServiceAccount", name, namespace, {"automountServiceAccountToken": False}),
+        _object(f"{RBAC}/v1", "Role", name, namespace, {"rules": rules(name, namespace)}),
+        _object(
+            f"{RBAC}/v1",
+            "RoleBinding",
+            name,
+            namespace,
+            {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name}, "subjects": [subject]},
+        ),
+        _object(f"{RBAC}/v1", "Role", approve, namespace, {"rules": [_named("configmaps", name, "get", "patch")]}),
+    )
+
+
+def rules(name: str, namespace: str) -> list[dict[str, Any]]:
+    """What plans and rollouts need in the namespace. Claims are never removed, and nothing of the cluster is read."""
+    return [
+        _rule("", ("services", "serviceaccounts", "secrets", "pods"), WRITE),
+        _rule("apps", ("deployments", "statefulsets", "daemonsets"), AWAITED),
+        _rule("batch", ("jobs",), AWAITED),
+        _rule("networking.k8s.io", ("ingresses", "networkpolicies"), WRITE),
+        _rule("policy", ("poddisruptionbudgets",), WRITE),
+        _rule("", ("persistentvolumeclaims",), ("get", "list", "create", "patch")),
+        _rule("", ("pods/log",), ("get",)),
+        _rule("", ("events",), ("list",)),
+        _rule("", ("pods/exec", "configmaps"), ("create",)),
+        _named("configmaps", name, "get", "patch"),
+        _named("namespaces", namespace, "get"),
+        _rule("coordination.k8s.io", ("leases",), ("get", "create", "update")),
+    ]
+
+
+def _rule(group: str, resources: tuple[str, ...], verbs: tuple[str, ...]) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": [*resources], "verbs": [*verbs]}
+
+
+def _named(resource: str, name: str, *verbs: str) -> dict[str, Any]:
+    return {**_rule("", (resource,), verbs), "resourceNames": [name]}
+
+
+def _object(version: str, kind: str, name: str, namespace: str, body: Mapping[str, Any]) -> Manifest:
+    metadata = {"name": name, "namespace": namespace, "labels": {MANAGED_BY: MANAGER}}
+    return Manifest(kind, name, {"apiVersion": version, "kind": kind, "metadata": metadata, **body})

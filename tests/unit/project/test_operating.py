@@ -1,0 +1,213 @@
+"""Rounds of ``operate``: what is carried out, what waits, what is refused, and with which rights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from saltern.base.errors import EngineError, UsageError
+from saltern.plan.following import State
+from saltern.project import operating
+from saltern.project.context import Project
+from saltern.project.operating import NAME, Pace, operate
+from saltern.rollout.kubernetes.lease import Lease
+from saltern.rollout.rollouts import Outcome
+from saltern.targets.kubernetes.access import rules
+from tests.unit.project.cloud import World
+from tests.unit.project.followed import Followed, never
+from tests.unit.project.history import History
+from tests.unit.rollout.kubernetes.guarded import GuardedServer
+
+# ---- what is carried out
+
+
+def test_a_new_cloud_waits_for_an_approval_of_its_plan(empty: Followed) -> None:
+    status = empty.round()
+    assert (status.state, status.kinds) == (State.WAITING, "image workloads")
+    assert "the policy does not allow image, workloads" in status.message
+    assert f"annotate --overwrite configmap saltern-operate saltern.io/approve={status.plan}" in status.message
+    assert ("deployment", "web") not in empty.server.objects
+    assert {key: empty.shown[key] for key in ("state", "plan", "commit")} == {
+        "state": "waiting",
+        "plan": status.plan,
+        "commit": empty.history.git("rev-parse", "HEAD"),
+    }
+    assert empty.round() == status, "nothing changed"
+    assert len(empty.told) == 1
+
+    empty.approve("0" * 12)
+    other = empty.round()
+    assert (other.state, other.plan) == (State.WAITING, status.plan)
+    assert "000000000000 was approved, which is another plan" in other.message
+
+    empty.approve(status.plan)
+    done = empty.round()
+    assert (done.state, empty.shown["state"]) == (State.DONE, "done")
+    assert [one.state for one in empty.told[-2:]] == [State.APPLYING, State.DONE]
+    assert empty.outcomes == [("operate", Outcome.DONE)]
+
+
+def test_configuration_is_carried_out_by_itself(up: Followed) -> None:
+    commit = up.config(8)
+    status = up.round()
+    assert (status.state, status.commit, status.kinds) == (State.DONE, commit, "config")
+    assert up.workers == "workers = 8"
+    assert up.told[0].message == "the policy allows it"
+    assert up.round() == status
+    assert up.outcomes == [("operate", Outcome.DONE)] * 2
+
+
+def test_another_image_waits_where_the_policy_is_the_default(up: Followed) -> None:
+    up.config(8, image="k2")
+    status = up.round()
+    assert (status.state, status.kinds) == (State.WAITING, "image")
+    assert up.workers == "workers = 4"
+
+
+def test_the_policy_of_the_model_decides(up: Followed) -> None:
+    up.world.node("web", replicas=2, conf={"workers": 8}, image="k2")
+    up.commit(automatic=["config", "image"])
+    assert up.round().state is State.DONE
+    up.world.node("web", replicas=2, conf={"workers": 9}, image="k2")
+    up.commit(automatic=[])
+    assert up.round().state is State.WAITING
+
+
+def test_who_has_no_other_replica_is_not_restarted_by_itself(up: Followed) -> None:
+    up.world.node("db", conf={"size": 1})
+    up.commit(automatic=["config", "image", "workloads"])
+    assert up.round().state is State.DONE
+    up.world.node("db", conf={"size": 2})
+    up.commit()
+    status = up.round()
+    assert (status.state, status.kinds) == (State.WAITING, "config restart")
+
+
+def test_an_approval_does_not_count_for_the_next_commit(up: Followed) -> None:
+    up.config(8, image="k2")
+    up.approve(up.round().plan)
+    up.config(9, image="k3")
+    status = up.round()
+    assert (status.state, up.workers) == (State.WAITING, "workers = 4")
+    assert "another plan" in status.message
+
+
+def test_an_approval_does_not_count_when_the_cloud_has_changed(up: Followed) -> None:
+    up.config(8, image="k2")
+    first = up.round()
+    up.server.objects.pop(("deployment", "web"))
+    up.approve(first.plan)
+    second = up.round()
+    assert second.state is State.WAITING
+    assert second.plan != first.plan
+    up.approve(second.plan)
+    assert up.round().state is State.DONE
+
+
+def test_a_commit_that_changes_nothing(up: Followed) -> None:
+    commit = up.commit("only words")
+    status = up.round()
+    assert (status.state, status.commit, status.message) == (State.DONE, commit, "nothing to do")
+    assert up.outcomes == [("operate", Outcome.DONE)]
+
+
+# ---- what is not
+
+
+def test_a_model_that_is_wrong_is_looked_at_once(up: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    (up.world.root / "nodes" / "web.yml").write_text("applications: [web]\nparameters:\n  x: ${nowhere}\n")
+    commit = up.commit()
+    status = up.round()
+    assert (status.state, status.commit) == (State.FAILED, commit)
+    assert "nodes/web.yml:3" in status.message
+    monkeypatch.setattr(operating.planning, "plan", _refused)
+    assert up.round() == status, "it is not planned again"
+
+
+def test_a_policy_that_is_wrong_has_its_line(up: Followed) -> None:
+    up.commit(automatic=["config", "restore"])
+    status = up.round()
+    assert status.state is State.FAILED
+    assert "operate:automatic:1: 'restore' is not one of" in status.message
+    assert "saltern.yml:" in status.message
+
+
+def test_what_git_does_not_have_is_held(up: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = operating.planning.plan
+
+    def builds(project: Project) -> Any:
+        made = plan(project)
+        (project.root / "packages.lock").write_text("images: {}\n")
+        return made
+
+    monkeypatch.setattr(operating.planning, "plan", builds)
+    up.config(8)
+    status = up.round()
+    assert status.state is State.HELD
+    assert "planning changed model/packages.lock" in status.message
+    up.approve(status.plan)
+    assert up.round().state is State.HELD, "an approval changes nothing of that"
+    assert up.workers == "workers = 4"
+
+
+def test_another_cloud_is_not_followed(up: Followed) -> None:
+    path = up.world.root / "saltern.yml"
+    data = yaml.safe_load(path.read_text())
+    home = up.open(up.world.root)
+    leads = Lease(home.kubectl, NAME)
+    path.write_text(yaml.safe_dump({**data, "cloud": "prod"}))
+    up.commit()
+    with leads.held():
+        status = operating.Operator(up.branch, home, up.open, up.told.append, leads).round()
+    assert status.state is State.FAILED
+    assert "another cloud than the one that is followed: prod" in status.message
+
+
+def test_a_cloud_that_is_in_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = History(tmp_path / "repository", "model").start()
+    world = World(history.model, tmp_path / "state", tmp_path / "cache").install(monkeypatch)
+    found = Followed(world.node("web"), history, GuardedServer())
+    found.commit()
+    with pytest.raises(UsageError, match="only a cloud on Kubernetes"):
+        operate(found.branch, found.open, found.told.append, never, Pace())
+
+
+# ---- its account
+
+
+def test_the_account_may_do_what_is_done(up: Followed) -> None:
+    """With a job, and a workload that goes; what is refused would have failed the tests above too."""
+    up.world.node("db", conf={"size": 1}, fresh=True).node("web", replicas=2, conf={"workers": 5})
+    up.commit(automatic=["config", "image", "workloads", "restart"])
+    assert up.round().state is State.DONE
+    up.world.without("db")
+    up.commit()
+    assert up.round().state is State.DONE
+    assert up.server.refused == []
+
+
+def test_what_is_forbidden_is_told(up: Followed) -> None:
+    up.server.rules = [rule for rule in up.server.rules if "deployments" not in rule["resources"]]
+    up.config(8)
+    with pytest.raises(EngineError, match="operate may not list deployments"):
+        up.round()
+
+
+def test_the_account_is_written_as_manifests(up: Followed, tmp_path: Path) -> None:
+    up.server.rules = [{}]
+    names = operating.write_account(up.branch, up.open, tmp_path / "access")
+    assert [*names] == sorted(path.name for path in (tmp_path / "access").iterdir())
+    found = [yaml.safe_load((tmp_path / "access" / name).read_text()) for name in names]
+    things = {(one["kind"], one["metadata"]["name"]): one for one in found if one["kind"] != "Kustomization"}
+    assert {one["metadata"]["namespace"] for one in things.values()} == {"lab"}
+    assert things["Role", NAME]["rules"] == rules(NAME, "lab")
+    assert things["RoleBinding", NAME]["subjects"][0]["name"] == things["ServiceAccount", NAME]["metadata"]["name"]
+    (approves,) = things["Role", f"{NAME}-approve"]["rules"]
+    assert (approves["resourceNames"], approves["verbs"]) == ([NAME], ["get", "patch"])
+
+
+def _refused(_project: Project) -> Any:
+    raise AssertionError("planned")
