@@ -17,6 +17,30 @@ mariadb_config:
   - require:
     - pkg: mariadb_packages
 
+{%- if server.cluster %}
+
+mariadb_member:
+  file.managed:
+  - name: {{ server.member }}
+  - source: salt://mariadb/files/member.sh
+  - user: root
+  - group: root
+  - mode: '0755'
+  - require:
+    - pkg: mariadb_packages
+
+mariadb_member_config:
+  file.managed:
+  - name: {{ server.member_config }}
+  - source: salt://mariadb/files/member.conf
+  - template: jinja
+  - user: root
+  - group: root
+  - mode: '0644'
+  - require:
+    - pkg: mariadb_packages
+{%- else %}
+
 {#- The package makes the system tables where the data directory is part of the machine; a fresh volume has none. #}
 mariadb_system_tables:
   cmd.run:
@@ -25,15 +49,22 @@ mariadb_system_tables:
   - require:
     - pkg: mariadb_packages
     - file: mariadb_config
+{%- endif %}
 
 mariadb_service:
   service.running:
   - name: {{ server.service }}
   - enable: True
+{%- if not server.cluster %}
   - require:
     - cmd: mariadb_system_tables
+{%- endif %}
   - watch:
     - file: mariadb_config
+{%- if server.cluster %}
+    - file: mariadb_member
+    - file: mariadb_member_config
+{%- endif %}
 
 {%- set connection = {
     'connection_host': 'localhost',

@@ -28,6 +28,20 @@ rabbitmq_environment:
   - require:
     - pkg: rabbitmq_packages
 
+{%- if server.cluster.members %}
+
+rabbitmq_member:
+  file.managed:
+  - name: {{ server.config_dir }}/member.sh
+  - source: salt://rabbitmq/files/member.sh
+  - template: jinja
+  - user: root
+  - group: root
+  - mode: '0755'
+  - require:
+    - pkg: rabbitmq_packages
+{%- endif %}
+
 rabbitmq_plugins:
   file.managed:
   - name: {{ server.config_dir }}/enabled_plugins

@@ -71,6 +71,8 @@ class Volume:
     kind: str = "data"
     shared: bool = False
     """Whether replicas may have it in common."""
+    each: bool = False
+    """Whether each replica has one for itself, because they are members of a cluster that keeps them alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def check(project: Project, *, model_only: bool = False) -> Checked:
         errors.append(ModelError(clashes(members)))
         compiled, failed = _compile(project, members)
         errors += failed
-        errors.append(ModelError([p for one in compiled for p in unshared(one, one.metadata.volumes)]))
+        errors.append(ModelError([p for one in compiled for p in unshared(one, one.metadata.volumes, project.targets)]))
         found += [Problem(text, kind=WarningKind.SALT) for text in warnings(compiled)]
     told = _in_order(without_allowed(merged_problems(found), project.settings.allowed))
     if project.options.strict:

@@ -25,7 +25,7 @@ from saltern.project.workers import Bases
 from saltern.rollout import delivery
 from saltern.rollout.ledger import Ledger
 from saltern.targets import compose
-from saltern.targets.kubernetes.storage import claim_name
+from saltern.targets.kubernetes.storage import claim_name, outdated_claims
 from saltern.targets.kubernetes.units import Units, flat
 from saltern.targets.workload import Cloud, Workload
 
@@ -57,6 +57,10 @@ class Rendered:
         if self.units is not None:
             return {volume.name: claim_name(workload, volume) for volume in data}
         return {volume.name: compose.data_volume(self.cloud.name, workload, volume) for volume in data}
+
+    def outdated(self, workload: Workload) -> tuple[str, ...]:
+        """The volumes that have to go when a workload's data is put back, besides those that hold it."""
+        return outdated_claims(workload) if self.units is not None else ()
 
     def write(self) -> None:
         """Write the Compose file, unless it says the same already, and what its containers mount besides trees."""
@@ -111,12 +115,13 @@ def render_cloud(project: Project) -> tuple[Cloud, tuple[Configured, ...], Revea
     with hidden(revealer.values), Bases(project) as bases:
         compiled = compile_members(project, bases=bases)
         needs = needs_of(compiled)
-        _refuse(p for one in compiled for p in unshared(one, one.metadata.volumes))
+        _refuse(p for one in compiled for p in unshared(one, one.metadata.volumes, project.targets))
         imaged = build_compiled(project, bases, compiled)
         configured = _configure_all(project, bases, imaged, revealer)
         generations = ledger_of(project).generations
         workloads = tuple(_workload(project, bases, one, revealer, needs, generations) for one in configured)
-        _refuse(p for one, w in zip(compiled, workloads, strict=True) for p in unshared(one, w.volumes))
+        both = zip(compiled, workloads, strict=True)
+        _refuse(p for one, w in both for p in unshared(one, w.volumes, project.targets))
     return Cloud(project.cloud, workloads), tuple(configured), revealer
 
 

@@ -110,6 +110,7 @@ def restore_rendered(
     warnings: list[Problem] = []
     with hidden(rendered.revealer.values):
         for name, items in todo.items():
+            runtime.remove_volumes(rendered.outdated(workloads[name]))
             warnings += PutBack(runtime, project.emit).put(_instance(rendered, workloads[name]), items)
     _mark(project, _marked(project) - set(choice.workloads), choice.backup.name)
     return Restored(choice, stopped, tuple(warnings))

@@ -1,4 +1,4 @@
-"""The examples as models: what one value decides in ``examples/ha``."""
+"""The examples as models: what one value decides in ``ha``, who is in a cluster in ``kubernetes-ha``."""
 
 from __future__ import annotations
 
@@ -52,3 +52,17 @@ def test_replicas_are_the_balancers_servers(tmp_path: Path) -> None:
 def test_only_the_balancer_is_published(tmp_path: Path) -> None:
     published = {m.name: len(m.settings.publish) for m in opened(EXAMPLES / "ha", tmp_path).members}
     assert {name for name, count in published.items() if count} == {"haproxy"}
+
+
+@pytest.mark.parametrize("name", ["mariadb", "rabbitmq"])
+def test_members_of_a_cluster_are_its_pods(tmp_path: Path, name: str) -> None:
+    member = opened(EXAMPLES / "kubernetes-ha", tmp_path).member(name)
+    pods = [f"{name}-{number}.{name}-pods" for number in range(member.settings.replicas)]
+    assert member.pillar[name]["server"]["cluster"]["members"] == pods
+    assert len(pods) == 3
+
+
+def test_who_uses_a_cluster_of_queues_asks_for_quorum_queues(tmp_path: Path) -> None:
+    project = opened(EXAMPLES / "kubernetes-ha", tmp_path)
+    for name in ("keystone", "glance"):
+        assert project.member(name).pillar[name]["server"]["message_queue"]["quorum_queues"] is True

@@ -68,24 +68,29 @@ def test_a_balancer_stands_for_what_is_behind_its_port(nodes: Nodes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("replicas", "volume", "wrong"),
+    ("replicas", "volume", "targets", "wrong"),
     [
-        (2, {"name": "d", "path": "/d"}, True),
-        (2, {"name": "d", "path": "/d", "shared": True}, False),
-        (2, {"name": "d", "path": "/d", "kind": "runtime"}, False),
-        (1, {"name": "d", "path": "/d"}, False),
+        (2, {"name": "d", "path": "/d"}, ["compose", "kubernetes"], "a can have no replicas: each would need /d"),
+        (2, {"name": "d", "path": "/d", "shared": True}, ["compose"], ""),
+        (2, {"name": "d", "path": "/d", "kind": "runtime"}, ["compose"], ""),
+        (1, {"name": "d", "path": "/d"}, ["compose"], ""),
+        (3, {"name": "d", "path": "/d", "each": True}, ["kubernetes"], ""),
+        (3, {"name": "d", "path": "/d", "each": True}, ["compose"], "a is a cluster of replicas with /d for each"),
+        (1, {"name": "d", "path": "/d", "each": True}, ["compose"], ""),
     ],
 )
-def test_replicas_need_shared_data(nodes: Nodes, replicas: int, volume: dict[str, Any], wrong: bool) -> None:
+def test_replicas_need_shared_data_or_some_for_each(
+    nodes: Nodes, replicas: int, volume: dict[str, Any], targets: list[str], wrong: str
+) -> None:
     nodes.write(a=f"applications: [web]\nparameters:\n  saltern:\n    replicas: {replicas}\n")
     nodes.metadata = {"a": {"volumes": [volume]}}
     (one,) = nodes.compiled(nodes.project())
-    found = list(unshared(one, one.metadata.volumes))
-    assert bool(found) is wrong
+    found = list(unshared(one, one.metadata.volumes, targets))
+    assert bool(found) is bool(wrong)
     for problem in found:
-        assert problem.brief == "a can have no replicas: each would need /d for itself"
+        assert problem.brief.startswith(wrong)
         assert [str(place) for place in problem.places] == ["nodes/a.yml:4:15"]
-        assert "shared: true" in problem.resolution
+        assert ("target: kubernetes" if "each" in volume else "shared: true") in problem.resolution
 
 
 # ---- mounts

@@ -19,6 +19,7 @@ from saltern.project.rendering import Rendered
 from saltern.rollout.journal import Journal
 from saltern.rollout.ledger import Ledger
 from saltern.targets.compose import LABEL_WORKLOAD
+from saltern.targets.kubernetes.units import Units
 from saltern.targets.workload import Cloud
 from tests.unit.ops.backup.fakes import FakeEngine, Files
 from tests.unit.ops.backup.test_catalogue import make
@@ -122,6 +123,21 @@ def test_a_restore_stops_forgets_jobs_and_fills(project: Project, tmp_path: Path
     assert engine.stored == {"model-db-data": {"rows": b"new"}}
     assert Journal(project.state / "jobs.json").done == {"model-cache-after-0123456789ab"}
     restoring.refuse_half_restored(project)
+
+
+def test_members_of_a_cluster_lose_what_they_have_for_what_is_put_back(project: Project, tmp_path: Path) -> None:
+    """Their own would be newer, and win over it; the sockets may be on another machine than the new claim."""
+    volumes = [{"name": "data", "path": "/d", "each": True}, {"name": "run", "path": "/run/d", "kind": "runtime"}]
+    members = cloud({"name": "model", "workloads": [{"name": "db", "volumes": volumes, "jobs": [JOB], "replicas": 3}]})
+    old = [f"{volume}-db-{number}" for volume in ("data", "run") for number in range(3)]
+    engine = FakeEngine({name: {"old": b"x"} for name in old}, restore=filled)
+    project.__dict__["cluster"] = SimpleNamespace(with_claims=lambda _claims: engine)
+    revealer = cast("Any", SimpleNamespace(values={}))
+    rendered = Rendered(members, {}, tmp_path, (), revealer, Units({}, {}, {}, ()))
+    (tmp_path / "plain").write_bytes(b"new")
+    todo = {"db": {ITEM: Plain(tmp_path / "plain", ("rows 3",))}}
+    restoring.restore_rendered(project, rendered, restoring.choose(project, ["db"]), todo)
+    assert engine.stored == {"data-db-0": {"rows": b"new"}}
 
 
 def test_an_interrupted_restore_is_remembered_until_it_is_done(project: Project, tmp_path: Path) -> None:

@@ -49,11 +49,23 @@ def is_common(volume: Volume) -> bool:
     return volume.kind == "data" and volume.shared
 
 
-def claim_name(workload: Workload, volume: Volume) -> str:
-    """The claim of a volume: the one for all, or that of the first replica, as its StatefulSet calls it."""
+def claim_name(workload: Workload, volume: Volume, number: int = 1) -> str:
+    """The claim of a volume: the one for all, or that of a replica, as its StatefulSet calls it."""
     if is_common(volume):
         return dns(f"{instance(workload)}-{volume.name}")
-    return dns(f"{dns(volume.name)}-{instance(workload)}-0")
+    return dns(f"{dns(volume.name)}-{instance(workload)}-{number - 1}")
+
+
+def outdated_claims(workload: Workload) -> tuple[str, ...]:
+    """The claims that have to go when the first replica's data is put back: made anew, they are where that is now.
+
+    What the other replicas have for themselves is newer than it, and sockets may be on another machine than it.
+    """
+    return tuple(
+        claim_name(workload, volume, number)
+        for volume in own_claims(workload)
+        for number in range(2 if volume.kind == "data" else 1, workload.replicas + 1)
+    )
 
 
 def claim_spec(frame: Frame, volume: Volume) -> dict[str, Any]:
