@@ -139,7 +139,10 @@ def test_an_api_server_that_goes_away_in_the_middle_is_waited_for(
 
     def away(self: Any, step: Any) -> Completed:
         up.server.refuses = dict.fromkeys(("version", "get", "apply", "create", "replace", "delete"), why)
-        return create(self, step)
+        try:
+            return create(self, step)
+        finally:
+            up.server.refuses = {}
 
     up.config(8)
     with monkeypatch.context() as gone:
@@ -147,7 +150,6 @@ def test_an_api_server_that_goes_away_in_the_middle_is_waited_for(
         for _ in range(3):
             with pytest.raises(UnreachableError):
                 up.round()
-            up.server.refuses = {}
             assert up.shown["state"] == "applying"
         status = up.round()
     assert {kind for kind, _ in up.outcomes} == {"operate"}, "nothing was taken back"

@@ -42,6 +42,6 @@ class Board:
         self.kubectl.apply([{**_config_map(self.name), "data": {**data, SINCE: since}}], force=True)
 
 
-def _config_map(name: str) -> Mapping[str, Any]:
+def _config_map(name: str) -> dict[str, Any]:
     metadata = {"name": name, "labels": {MANAGED_BY: MANAGER}}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
