@@ -99,7 +99,7 @@ def restore_rendered(
     project: Project, rendered: Rendered, choice: Choice, todo: Mapping[str, Mapping[Item, Plain]]
 ) -> Restored:
     """Stop what uses the data, forget its jobs, and put the items of each node back."""
-    affected = dependents(rendered.cloud, choice.workloads)
+    affected = with_caches(rendered.cloud, dependents(rendered.cloud, choice.workloads))
     _mark(project, {*_marked(project), *choice.workloads}, choice.backup.name)
     stopped = tuple(c.name for c in containers(project) if c.labels.get(LABEL_WORKLOAD) in affected)
     runtime = project.runtime if rendered.units is None else project.cluster.with_claims(rendered.units.claims)
@@ -122,6 +122,13 @@ def dependents(cloud: Cloud, names: Collection[str]) -> frozenset[str]:
     for wave in cloud.ordered():
         found |= {workload.name for workload in wave if any(need in found for need in workload.needs)}
     return frozenset(found)
+
+
+def with_caches(cloud: Cloud, names: Collection[str]) -> frozenset[str]:
+    """These workloads, and those without data that they talk to: what a cache remembers is of the data before."""
+    asked = {need for workload in cloud.workloads if workload.name in names for need in workload.needs}
+    keepers = {w.name for w in cloud.workloads if w.balancer or any(volume.kind == "data" for volume in w.volumes)}
+    return frozenset(names) | (asked - keepers)
 
 
 def refuse_half_restored(project: Project) -> None:

@@ -92,6 +92,23 @@ def test_who_needs_what_is_put_back_is_stopped_too() -> None:
     assert restoring.dependents(lab(), ["db"]) == {"db", "web", "far"}
 
 
+def test_a_cache_forgets_what_is_replaced() -> None:
+    data = [{"name": "data", "path": "/d"}]
+    known = cloud(
+        {
+            "name": "model",
+            "workloads": [
+                {"name": "db", "volumes": data},
+                {"name": "broker", "volumes": data},
+                {"name": "memory", "volumes": [{"name": "run", "path": "/run/m", "kind": "runtime"}]},
+                {"name": "elsewhere"},
+                {"name": "web", "needs": ["db", "broker", "memory"]},
+            ],
+        }
+    )
+    assert restoring.with_caches(known, ["db", "web"]) == {"db", "web", "memory"}
+
+
 def run(project: Project, engine: FakeEngine, tmp_path: Path) -> restoring.Restored:
     project.__dict__["engine"] = engine
     rendered = Rendered(lab(), {}, tmp_path, (), cast("Any", SimpleNamespace(values={})))
