@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from saltern.base.process import LocalRunner
 from saltern.formulas.endpoints import Endpoint, Request
 from saltern.images.engine.select import select_engine
@@ -97,9 +99,10 @@ def common(model: Path) -> Path:
 @contextmanager
 def load(cloud: ClusterCloud, address: str = "") -> Iterator[Load]:
     """A user's requests beside what the body does; ``address`` is another machine's than the model names."""
-    os.environ["KUBECONFIG"] = str(cloud.kubeconfig)
     options = Options(engine="podman", cache=CACHE / "saltern", state=cloud.state / "saltern")
-    found = endpoints(open_project(cloud.model, options))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", str(cloud.kubeconfig))
+        found = endpoints(open_project(cloud.model, options))
     if address:
         found = tuple(_moved(one, str(urlsplit(one.base).hostname), address) for one in found)
     with Load(found, RATE) as users:

@@ -106,7 +106,7 @@ class Followed:
         return self.run(*git, "rev-parse", "HEAD").strip()
 
     def approve(self, plan: str) -> None:
-        self.kubectl("annotate", "--overwrite", "configmap", ACCOUNT, f"saltern.io/approve={plan}")
+        self.kubectl("annotate", "--overwrite", "configmap", f"{ACCOUNT}-approval", f"saltern.io/approve={plan}")
 
 
 @pytest.fixture(scope="module")

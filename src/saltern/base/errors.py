@@ -141,6 +141,10 @@ class EngineError(SalternError):
     code = ExitCode.ENGINE
 
 
+class UnreachableError(EngineError):
+    """Nobody answers: nothing can be done, or taken back, until somebody does."""
+
+
 class RegistryError(SalternError):
     """See :attr:`ExitCode.REGISTRY`."""
 

@@ -29,7 +29,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
         "saltern operate --repository ../cloud --branch main --interval 2m",
         "saltern operate --repository ../cloud --branch main --manifests access",
         "kubectl -n kube get configmap saltern-operate -o yaml",
-        "kubectl -n kube annotate --overwrite configmap saltern-operate saltern.io/approve=PLAN",
+        "kubectl -n kube annotate --overwrite configmap saltern-operate-approval saltern.io/approve=PLAN",
     ),
 )
 @click.option("--repository", metavar="URL", required=True, help="The model's repository: what git takes, or a path.")
@@ -49,7 +49,8 @@ def operate_command(caller: Caller, *, interval: str, once: bool, manifests: Pat
 
     Runs on any machine that has git, kubectl and podman or docker; of several one works, and the others wait. Where it
     stands is in the ConfigMap saltern-operate of the cloud's namespace. A plan that the policy does not allow waits
-    there for an annotation with its id. What failed is not tried again until the branch or the annotation changes.
+    for an annotation of saltern-operate-approval with its id. What failed is not tried again until the branch or the
+    annotation changes.
     """
     opener = caller.opener()
     branch = Branch(caller.runner, where["repository"], where["name"], caller.cache, where["folder"])

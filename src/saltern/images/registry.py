@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ UPLOAD_TIMEOUT = 600.0
 PAGE = 500
 MANIFEST_SIZE = 4 << 20
 """More than any manifest has; registries accept no larger ones."""
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,17 @@ class Manifest:
 class Registry:
     """A registry by its ``host[:port]``; plain HTTP on loopback names, HTTPS elsewhere.
 
-    Every method raises RegistryError.
+    Every method raises RegistryError, and so does what is no address.
     """
 
     def __init__(self, host: str, transport: httpx.BaseTransport | None = None) -> None:
+        if not _HOST.fullmatch(host):
+            raise RegistryError(
+                Problem(
+                    f"{host!r} is no address of a registry",
+                    resolution="give a host and a port without a scheme, e.g. registry.example:5000",
+                )
+            )
         self.host = host
         scheme = "http" if is_loopback(f"{host}/") else "https"
         self._url = f"{scheme}://{host}"

@@ -48,6 +48,8 @@ class Status:
     """Id of the newest plan for this commit that was begun and failed."""
     attempts: int = 0
     """How often the rollout was begun or gone on with."""
+    after: int = 0
+    """Number of the newest rollout that there was before: those up to it are none of this commit's."""
 
     def as_data(self) -> dict[str, str]:
         """Field → text."""
@@ -58,10 +60,11 @@ class Status:
         """The reverse; None for what is none of ours, or damaged: then the commit is looked at anew."""
         known = {field.name: data.get(field.name, "") for field in fields(cls)}
         try:
-            state, attempts = State(known.pop("state")), int(known.pop("attempts") or 0)
+            state = State(known.pop("state"))
+            attempts, after = int(known.pop("attempts") or 0), int(known.pop("after") or 0)
         except ValueError:
             return None
-        return cls(state=state, attempts=attempts, **known)
+        return cls(state=state, attempts=attempts, after=after, **known)
 
 
 class Next(StrEnum):

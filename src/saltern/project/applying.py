@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
-from saltern.base.errors import EngineError, PlanError, Problem, RolloutError, SalternError
+from saltern.base.errors import EngineError, PlanError, Problem, RolloutError, SalternError, UnreachableError
 from saltern.images.packages import write_lock
 from saltern.plan.plan import Plan, WayBack
 from saltern.plan.revision import Revision
@@ -66,7 +66,7 @@ def apply(project: Project, terms: Terms = Terms()) -> Applied:
     """Bring the cloud to the model as it is. Raises PlanError when the plan is another one than expected.
 
     Raises RolloutError when a step or gate failed, EngineError when the engine or the cluster refused; then, with
-    ``auto_rollback``, the cloud is back where it was, and it is a RolloutError.
+    ``auto_rollback``, the cloud is back where it was, and it is a RolloutError. An UnreachableError stays what it is.
     """
     with project.locked():
         project.sweep()
@@ -97,6 +97,8 @@ def _apply_locked(project: Project, terms: Terms) -> Applied:
     rollout = _Rollout(project, planned, terms)
     try:
         proofs, availability, number = rollout.run()
+    except UnreachableError:  # who does not answer takes nothing back either: the same command goes on
+        raise
     except (EngineError, RolloutError) as error:
         if terms.auto_rollback:
             raise _taken_back(project, error, planned.plan, before, terms) from error
@@ -292,8 +294,11 @@ def _ending(problems: Iterable[Problem], text: str) -> list[Problem]:
 
 def _taken_back(
     project: Project, error: SalternError, plan: Plan, before: Revision | None, terms: Terms
-) -> RolloutError:
-    """Bring back what ran before; the error then says so, and what went wrong with that."""
+) -> SalternError:
+    """Bring back what ran before; the error then says so, and what went wrong with that.
+
+    It is an UnreachableError where that can still go on.
+    """
     if before is None or not before.snapshot or before.id == plan.new:
         return RolloutError(_ending(error.problems, "there is no earlier revision that could be brought back"))
     if plan.way_back is WayBack.RESTORE:
@@ -304,5 +309,6 @@ def _taken_back(
             _Rollout(past, planned, replace(terms, kind="rollback")).run()
     except SalternError as second:
         problems = [*error.problems, *second.problems]
-        return RolloutError(_ending(problems, f"the rollback to {before.id} failed as well: see `saltern status`"))
+        kind = UnreachableError if isinstance(second, UnreachableError) else RolloutError
+        return kind(_ending(problems, f"the rollback to {before.id} failed as well: see `saltern status`"))
     return RolloutError(_ending(error.problems, f"rolled back: the cloud is at revision {before.id} again"))

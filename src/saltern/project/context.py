@@ -354,7 +354,7 @@ class Project:
 
     def ensure_namespace(self) -> None:
         """Make the cloud's namespace if it is not there. Raises EngineError, at once where there is no cluster."""
-        self.kubectl.version()
+        self.kubectl.version(waits=False)
         if self.kubectl.find("namespace", self.namespace) is None:
             self.kubectl.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
 

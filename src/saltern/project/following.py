@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +32,17 @@ class Branch:
     cache: Path
     folder: str = ""
     """Where in the repository the model is; "" for its top."""
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for an address with a password."""
+        if _has_password(self.address):
+            raise UsageError(
+                Problem(
+                    "the address of the repository has a password in it",
+                    details="command lines, and the log of --debug, are no places for one",
+                    resolution="give the password to a credential helper of git, or use an SSH key",
+                )
+            )
 
     @property
     def top(self) -> Path:
@@ -60,6 +73,14 @@ class Branch:
 
     def tip(self) -> str:
         """Fetch, and the name of the newest commit. Raises EngineError: the repository may come back."""
+        try:
+            return self._fetched()
+        except EngineError:
+            if not self._answers():
+                raise
+        return self._fetched_anew()
+
+    def _fetched(self) -> str:
         if not (self.top / ".git").exists():
             self._wanted(self.runner.run(("git", "init", "--quiet", str(self.top))))
         self._wanted(self._git("config", "remote.origin.url", self.remote))
@@ -68,6 +89,16 @@ class Branch:
         self._wanted(self._git(*words))
         return self._wanted(self._git("rev-parse", "--verify", there)).stdout.strip()
 
+    def _fetched_anew(self) -> str:
+        """Without the working copy that was there: a git that was killed leaves locks in it, or half a file."""
+        shutil.rmtree(self.top, ignore_errors=True)
+        return self._fetched()
+
+    def _answers(self) -> bool:
+        """Whether the repository has the branch: then it is the working copy that nothing can be fetched into."""
+        words = ("ls-remote", "--quiet", "--exit-code", "--", self.remote, f"refs/heads/{self.name}")
+        return self._git(*words, folder=self.top.parent).ok
+
     def commits(self, tip: str) -> tuple[str, ...]:
         """The commits that led to one, newest first, itself included; not all."""
         words = ("rev-list", "--first-parent", f"--max-count={LOOKED_BACK}", tip)
@@ -75,11 +106,11 @@ class Branch:
 
     def check_out(self, commit: str) -> Path:
         """The model's folder, with all files as the commit has them and no others. Raises EngineError, UsageError."""
-        self._wanted(self._git("checkout", "--quiet", "--force", "--detach", commit))
-        self._wanted(self._git("clean", "-ffdxq"))
-        if (self.top / ".gitmodules").exists():
-            self._wanted(self._git("submodule", "--quiet", "sync", "--recursive"))
-            self._wanted(self._git("submodule", "--quiet", "update", "--init", "--recursive", "--force"))
+        try:
+            self._put(commit)
+        except EngineError:
+            self._fetched_anew()
+            self._put(commit)
         model = self.top / self.folder
         if not model.is_dir() or not model.resolve().is_relative_to(self.top.resolve()):
             raise UsageError(
@@ -87,13 +118,21 @@ class Branch:
             )
         return model
 
+    def _put(self, commit: str) -> None:
+        self._wanted(self._git("checkout", "--quiet", "--force", "--detach", commit))
+        self._wanted(self._git("clean", "-ffdxq"))
+        if (self.top / ".gitmodules").exists():
+            self._wanted(self._git("submodule", "--quiet", "sync", "--recursive"))
+            self._wanted(self._git("submodule", "--quiet", "update", "--init", "--recursive", "--force"))
+
     def differing(self) -> tuple[str, ...]:
         """Files of the working copy that are not as the commit has them."""
         said = self._wanted(self._git("status", "--porcelain", "--no-renames", "-z")).stdout
         return tuple(sorted(line[3:] for line in said.split("\0") if line))
 
-    def _git(self, *words: str) -> Completed:
-        return self.runner.run(("git", "-C", str(self.top), *words), env=QUIET, timeout=SECONDS)
+    def _git(self, *words: str, folder: Path | None = None) -> Completed:
+        here = {"GIT_CEILING_DIRECTORIES": str(self.top.parent.absolute())}  # where half a copy is, no other is meant
+        return self.runner.run(("git", "-C", str(folder or self.top), *words), env=QUIET | here, timeout=SECONDS)
 
     def _wanted(self, done: Completed) -> Completed:
         if done.ok:
@@ -105,3 +144,9 @@ class Branch:
                 resolution="check the address, the branch, the network, and your access to it",
             )
         )
+
+
+def _has_password(address: str) -> bool:
+    _, found, rest = address.partition("://")
+    user, _, _ = re.split("[/?#]", rest, maxsplit=1)[0].rpartition("@")
+    return bool(found) and ":" in user

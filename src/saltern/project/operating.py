@@ -30,14 +30,14 @@ from saltern.project.applying import Terms
 from saltern.project.context import Project
 from saltern.project.following import Branch
 from saltern.project.manifests import write
-from saltern.rollout.kubernetes.board import Board
+from saltern.rollout.kubernetes.board import APPROVE, Board
 from saltern.rollout.kubernetes.lease import Lease
 from saltern.rollout.rollouts import Outcome, Past
-from saltern.targets.kubernetes.access import account
+from saltern.targets.kubernetes.access import account, approval_of
 from saltern.targets.kubernetes.manifest import files
 
 NAME = "saltern-operate"
-"""Of the ConfigMap, of the Lease, and of the account."""
+"""Of the ConfigMap with the status, of the Lease, and of the account."""
 PASSING = (EngineError, RegistryError, LockedError)
 """Errors that are nobody's fault in the model: tried again by itself."""
 LONGEST = 600.0
@@ -126,7 +126,8 @@ class Operator:
             state = State.FAILED if status.tried else State.WAITING
             return self._say(replace(status, state=state, message=f"{why}; {_how(self.home, made.id)}"))
         why = "approved" if status.approval == made.id else "the policy allows it"
-        begun = replace(status, state=State.APPLYING, message=why, attempts=1)
+        after = max((past.number for past in recording.rollouts(project)), default=0)
+        begun = replace(status, state=State.APPLYING, message=why, attempts=1, after=after)
         self._say(begun)
         terms = Terms("operate", expected=made.id, auto_rollback=policy.auto_rollback)
         return self._carried_out(begun, lambda: applying.apply(project, terms))
@@ -137,7 +138,7 @@ class Operator:
         """Go on with the rollout that the journal knows; plan anew where it was not begun, or has ended."""
         home = self.home
         with home.locked():  # what the cluster remembers is here then
-            newest = next(iter(recording.rollouts(home)), None)
+            newest = next((past for past in recording.rollouts(home) if past.number > status.after), None)
             revision = recording.load(home, newest.target) if newest else None
         is_back = newest is not None and newest.kind == "rollback" and newest.target != status.revision
         if newest is None or revision is None or not (is_back or _is_open(newest, status)):
@@ -196,8 +197,8 @@ def _taken_back(status: Status) -> Status:
 
 
 def _how(project: Project, plan: str) -> str:
-    words = f"kubectl -n {project.namespace} annotate --overwrite configmap {NAME} saltern.io/approve={plan}"
-    return f"to carry it out: {words}"
+    words = f"annotate --overwrite configmap {approval_of(NAME)} {APPROVE}={plan}"
+    return f"to carry it out: kubectl -n {project.namespace} {words}"
 
 
 def _place(project: Project) -> tuple[str, str, str]:
@@ -276,16 +277,19 @@ def _lead(operator: Operator, warn: Callable[[SalternError], None], pace: Pace) 
 
 
 def _home(branch: Branch, open_: Open) -> Project:
-    """The cloud of the newest commit whose settings can be read: what is wrong with later ones is told there."""
-    first: ModelError | None = None
+    """The cloud of the newest commit that has one in a cluster: what is wrong with later ones is told there.
+
+    Raises what is wrong with the newest one where there is none.
+    """
+    first: SalternError | None = None
     for commit in branch.commits(branch.tip()):
         try:
             home = open_(branch.check_out(commit))
-        except ModelError as error:
+            _refuse_elsewhere(home)
+        except (ModelError, UsageError) as error:
             first = first or error
-            continue
-        _refuse_elsewhere(home)
-        return home
+        else:
+            return home
     raise first or ModelError(Problem(f"the branch {branch.name} has no commit"))
 
 

@@ -61,7 +61,7 @@ def test_a_round_for_people(cloud: Cloud) -> None:
 
 def test_a_round_for_programs(cloud: Cloud) -> None:
     waiting = cloud("--once", "--json").json
-    cloud.server.annotate("configmap", NAME, saltern__io_approve=waiting["plan"])
+    cloud.server.annotate("configmap", f"{NAME}-approval", saltern__io_approve=waiting["plan"])
     said = cloud("--once", "--json")
     states = [json.loads(line)["state"] for line in said.out.splitlines()]
     assert (said.code, states) == (ExitCode.OK, ["applying", "done"])

@@ -83,3 +83,14 @@ def test_loopback(reference: str, expected: bool) -> None:
 
 def test_a_reference_without_a_registry() -> None:
     assert registry_host("library/debian:12") == ""
+
+
+@pytest.mark.parametrize("host", ["https:", "registry.example:port", "[::1", "user@host", ""])
+def test_what_is_no_address_is_told(host: str) -> None:
+    with pytest.raises(RegistryError, match="no address of a registry"):
+        Registry(host)
+
+
+@pytest.mark.parametrize("host", ["registry.example:5000", "localhost", "[::1]:5000", "my_registry"])
+def test_addresses(host: str) -> None:
+    assert Registry(host).host == host

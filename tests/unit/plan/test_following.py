@@ -38,16 +38,19 @@ def test_what_comes_next(status: Status | None, tip: str, approval: str, wanted:
 
 
 TEXT = st.text(max_size=8)
+COUNT = st.integers(0, 9)
 
 
-@given(st.builds(Status, TEXT, st.sampled_from(State), TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, st.integers(0, 9)))
+@given(st.builds(Status, TEXT, st.sampled_from(State), TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, COUNT, COUNT))
 def test_a_status_is_texts_and_back(status: Status) -> None:
     data = status.as_data()
     assert all(isinstance(text, str) for text in data.values())
     assert Status.of_data(data | {"since": "now"}) == status
 
 
-@pytest.mark.parametrize("data", [{}, {"state": "lost"}, {"state": "done", "attempts": "many"}])
+@pytest.mark.parametrize(
+    "data", [{}, {"state": "lost"}, {"state": "done", "attempts": "many"}, {"state": "done", "after": "x"}]
+)
 def test_what_is_damaged_is_forgotten(data: dict[str, str]) -> None:
     assert Status.of_data(data) is None
 

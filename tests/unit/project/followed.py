@@ -62,7 +62,7 @@ class Followed:
         return self.commit()
 
     def approve(self, plan: str) -> None:
-        self.server.annotate("configmap", NAME, saltern__io_approve=plan)
+        self.server.annotate("configmap", f"{NAME}-approval", saltern__io_approve=plan)
 
     @property
     def shown(self) -> dict[str, str]:

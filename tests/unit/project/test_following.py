@@ -74,10 +74,66 @@ def test_a_folder_that_is_not_there(history: History, folder: str) -> None:
         followed.check_out(commit)
 
 
-def test_passwords_are_not_shown(history: History) -> None:
+@pytest.mark.parametrize("lock", ["index.lock", "HEAD.lock"])
+def test_what_a_killed_git_left_keeps_nobody_from_checking_out(history: History, lock: str) -> None:
+    commit = history.commit("one", {"a.yml": "1\n"})
+    followed = branch(history)
+    followed.tip()
+    (followed.top / ".git" / lock).touch()
+    assert (followed.check_out(commit) / "a.yml").read_text() == "1\n"
+
+
+@pytest.mark.parametrize("lock", ["config.lock", "refs/remotes/origin/main.lock"])
+def test_what_a_killed_git_left_keeps_nobody_from_fetching(history: History, lock: str) -> None:
+    history.commit("one", {"a.yml": "1\n"})
+    followed = branch(history)
+    followed.check_out(followed.tip())
+    (followed.top / ".git" / lock).touch()
+    second = history.commit("two", {"a.yml": "2\n"})
+    assert followed.tip() == second
+    assert (followed.check_out(second) / "a.yml").read_text() == "2\n"
+
+
+def test_half_a_copy_is_not_taken_for_the_repository_around_it(history: History) -> None:
+    around = History(history.top.parent)
+    around.git("init", "-q", "-b", "main")
+    commit = history.commit("one", {"a.yml": "1\n"})
+    followed = branch(history)
+    (followed.top / ".git").mkdir(parents=True)
+    assert followed.tip() == commit
+    (followed.top / ".git" / "HEAD").unlink()
+    assert (followed.check_out(commit) / "a.yml").read_text() == "1\n"
+    assert around.git("for-each-ref") == ""
+
+
+def test_the_copy_stays_while_the_repository_is_away(history: History, tmp_path: Path) -> None:
+    history.commit("one", {"a.yml": "1\n"})
+    followed = branch(history)
+    model = followed.check_out(followed.tip())
+    history.top.rename(tmp_path / "away")
+    with pytest.raises(EngineError):
+        followed.tip()
+    assert (model / "a.yml").read_text() == "1\n"
+
+
+def test_users_are_not_shown(history: History) -> None:
     with pytest.raises(EngineError) as caught:
-        branch(history, address="nosuch://ann:s3cret@127.0.0.1/x").tip()
+        branch(history, address="nosuch://t0ken@127.0.0.1/x").tip()
+    assert "t0ken" not in str(caught.value.problems)
+
+
+@pytest.mark.parametrize("address", ["https://ann:s3cret@git.example/x", "ssh://:s3cret@git.example:22"])
+def test_an_address_with_a_password_is_refused(history: History, address: str) -> None:
+    with pytest.raises(UsageError, match="has a password in it") as caught:
+        branch(history, address=address)
     assert "s3cret" not in str(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    "address", ["ssh://git@git.example:22/x", "git@git.example:a/b.git", "https://git.example:8443/a:b@c", "/a:b@c"]
+)
+def test_an_address_without_a_password(history: History, address: str) -> None:
+    assert branch(history, address=address).remote == address
 
 
 def test_one_process_has_the_working_copy(history: History) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from saltern.base.errors import LockedError, RolloutError
+from saltern.base.errors import LockedError, RolloutError, UnreachableError
 from saltern.base.process import Completed
 from saltern.project import applying
 from saltern.project.applying import Terms
@@ -61,3 +61,11 @@ def test_what_the_cluster_refuses_is_taken_back(tmp_path: Path, monkeypatch: pyt
         applying.apply(changed, Terms(auto_rollback=True))
     assert "rolled back: the cloud is at revision" in caught.value.problems[0].resolution
     assert server.objects["deployment", "db"]["spec"] == good
+
+
+def test_where_no_cluster_is_that_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeServer(refuses={"version": "Unable to connect to the server: no route to host"})
+    world = World(tmp_path / "model", tmp_path / "state", tmp_path / "cache", server=server).install(monkeypatch)
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        applying.apply(world.node("web").project(), Terms())
+    assert server.calls == [("version", "--output", "json")]

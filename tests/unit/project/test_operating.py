@@ -15,7 +15,7 @@ from saltern.project.context import Project
 from saltern.project.operating import NAME, Pace, operate
 from saltern.rollout.kubernetes.lease import Lease
 from saltern.rollout.rollouts import Outcome
-from saltern.targets.kubernetes.access import rules
+from saltern.targets.kubernetes.access import approver, rules
 from tests.unit.project.cloud import World
 from tests.unit.project.followed import Followed, never
 from tests.unit.project.history import History
@@ -28,7 +28,7 @@ def test_a_new_cloud_waits_for_an_approval_of_its_plan(empty: Followed) -> None:
     status = empty.round()
     assert (status.state, status.kinds) == (State.WAITING, "image workloads")
     assert "the policy does not allow image, workloads" in status.message
-    assert f"annotate --overwrite configmap saltern-operate saltern.io/approve={status.plan}" in status.message
+    assert f"annotate --overwrite configmap saltern-operate-approval saltern.io/approve={status.plan}" in status.message
     assert ("deployment", "web") not in empty.server.objects
     assert {key: empty.shown[key] for key in ("state", "plan", "commit")} == {
         "state": "waiting",
@@ -166,6 +166,23 @@ def test_another_cloud_is_not_followed(up: Followed) -> None:
     assert "another cloud than the one that is followed: prod" in status.message
 
 
+def test_one_commit_that_is_no_cloud_of_a_cluster_ends_nothing(up: Followed) -> None:
+    """Each round is one of a process that was started for it."""
+    path = up.world.root / "saltern.yml"
+    good = path.read_text()
+    path.write_text(yaml.safe_dump({**yaml.safe_load(good), "target": "compose"}))
+    up.commit()
+    assert "only a cloud on Kubernetes" in up.round().message
+    elsewhere = up.world.root.rename(up.history.top / "elsewhere")
+    up.commit()
+    assert "has no folder 'model'" in up.round().message
+    elsewhere.rename(up.world.root)
+    path.write_text(good)
+    up.config(8)
+    assert (up.round().state, up.workers) == (State.DONE, "workers = 8")
+    assert [one.state for one in up.told] == [State.FAILED, State.FAILED, State.APPLYING, State.DONE]
+
+
 def test_a_cloud_that_is_in_no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     history = History(tmp_path / "repository", "model").start()
     world = World(history.model, tmp_path / "state", tmp_path / "cache").install(monkeypatch)
@@ -205,8 +222,7 @@ def test_the_account_is_written_as_manifests(up: Followed, tmp_path: Path) -> No
     assert {one["metadata"]["namespace"] for one in things.values()} == {"lab"}
     assert things["Role", NAME]["rules"] == rules(NAME, "lab")
     assert things["RoleBinding", NAME]["subjects"][0]["name"] == things["ServiceAccount", NAME]["metadata"]["name"]
-    (approves,) = things["Role", f"{NAME}-approve"]["rules"]
-    assert (approves["resourceNames"], approves["verbs"]) == ([NAME], ["get", "patch"])
+    assert things["Role", f"{NAME}-approve"]["rules"] == approver(NAME)
 
 
 def _refused(_project: Project) -> Any:

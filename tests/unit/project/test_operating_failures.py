@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from saltern.base.errors import EngineError, LockedError, Problem, SalternError
+from saltern.base.errors import EngineError, LockedError, Problem, RegistryError, SalternError, UnreachableError
 from saltern.base.process import Completed
 from saltern.plan.following import State
-from saltern.project import applying, operating
+from saltern.project import applying, operating, recording
+from saltern.project.applying import Terms
 from saltern.project.context import Project
 from saltern.project.operating import NAME, Pace, operate
-from saltern.rollout.kubernetes import launch
+from saltern.rollout.kubernetes import kubectl, launch
 from saltern.rollout.rollouts import Outcome
 from tests.unit.project.followed import Followed, breaks, interrupted, killed
 
@@ -129,19 +130,29 @@ def test_what_was_interrupted_ends_although_the_newest_model_is_wrong(
 def test_an_api_server_that_goes_away_in_the_middle_is_waited_for(
     up: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    up.world.node("web", replicas=2, conf={"workers": 8})
-    up.commit(auto_rollback=False)
+    monkeypatch.setattr(kubectl, "PATIENCE", 0.005)
+    monkeypatch.setattr(kubectl, "PAUSE", 0.001)
+    create, why = (
+        launch.ClusterLauncher.create,
+        "The connection to the server was refused - did you specify the right host",
+    )
 
-    def away(*_: Any) -> Completed:
-        raise EngineError(Problem("the Kubernetes API server cannot be reached"))
+    def away(self: Any, step: Any) -> Completed:
+        up.server.refuses = dict.fromkeys(("version", "get", "apply", "create", "replace", "delete"), why)
+        try:
+            return create(self, step)
+        finally:
+            up.server.refuses = {}
 
+    up.config(8)
     with monkeypatch.context() as gone:
         gone.setattr(launch.ClusterLauncher, "create", away)
         for _ in range(3):
-            with pytest.raises(EngineError):
+            with pytest.raises(UnreachableError):
                 up.round()
             assert up.shown["state"] == "applying"
         status = up.round()
+    assert {kind for kind, _ in up.outcomes} == {"operate"}, "nothing was taken back"
     assert status.state is State.FAILED, "what never passes ends"
     up.approve(status.plan)
     assert (up.round().state, up.workers) == (State.DONE, "workers = 8")
@@ -158,6 +169,49 @@ def test_what_was_not_begun_is_planned_anew(up: Followed, monkeypatch: pytest.Mo
     assert len(up.outcomes) == 2
 
 
+def apart(up: Followed, monkeypatch: pytest.MonkeyPatch, error: SalternError) -> None:
+    """A round in which the commit is to be applied, and something is away before the rollout begins."""
+
+    def away(*_: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as gone:
+        gone.setattr(operating.applying, "apply", away)
+        with pytest.raises(type(error)):
+            up.round()
+    assert up.shown["state"] == "applying"
+
+
+@pytest.mark.parametrize("error", [RegistryError(Problem("away")), LockedError(Problem("another one works"))])
+def test_the_rollback_of_an_earlier_commit_is_none_of_one_that_was_not_begun(
+    up: Followed, monkeypatch: pytest.MonkeyPatch, error: SalternError
+) -> None:
+    with monkeypatch.context() as broken:
+        breaks(up, broken)
+        up.config(8)
+        assert up.round().state is State.FAILED
+    assert up.outcomes[-1] == ("rollback", Outcome.DONE)
+    up.config(9)
+    apart(up, monkeypatch, error)
+    assert (up.round().state, up.workers) == (State.DONE, "workers = 9")
+
+
+def test_a_rollback_by_hand_is_not_gone_on_with(up: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    up.config(8)
+    assert up.round().state is State.DONE
+    by_hand = up.open(up.world.root)
+    revision = recording.before_last(by_hand)
+    assert revision is not None
+    with monkeypatch.context() as death:
+        death.setattr(launch.ClusterLauncher, "create", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            applying.apply_revision(by_hand, revision, Terms("rollback"))
+    up.config(9)
+    apart(up, monkeypatch, RegistryError(Problem("away")))
+    assert (up.round().state, up.workers) == (State.DONE, "workers = 9")
+    assert up.outcomes[2:] == [("rollback", Outcome.INTERRUPTED), ("operate", Outcome.DONE)]
+
+
 def test_what_kills_it_each_time_ends(up: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
     up.config(8)
     for _ in range(3):
@@ -168,8 +222,12 @@ def test_what_kills_it_each_time_ends(up: Followed, monkeypatch: pytest.MonkeyPa
     assert up.round() == status
 
 
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(KeyboardInterrupt(), Outcome.INTERRUPTED), (UnreachableError(Problem("away")), Outcome.FAILED)],
+)
 def test_a_rollback_that_was_interrupted_is_ended_and_nothing_more(
-    up: Followed, monkeypatch: pytest.MonkeyPatch
+    up: Followed, monkeypatch: pytest.MonkeyPatch, error: BaseException, outcome: Outcome
 ) -> None:
     with monkeypatch.context() as broken:
         breaks(up, broken)
@@ -178,18 +236,18 @@ def test_a_rollback_that_was_interrupted_is_ended_and_nothing_more(
         def dies_on_the_way_back(self: Any, step: Any) -> Completed:
             done = create(self, step)
             if up.workers == "workers = 4":
-                raise KeyboardInterrupt
+                raise error
             return done
 
         broken.setattr(launch.ClusterLauncher, "create", dies_on_the_way_back)
         up.config(8)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(type(error)):
             up.round()
     status = up.round()
     assert (status.state, status.tried != "") == (State.FAILED, True)
     assert "brought back" in status.message
     assert up.workers == "workers = 4"
-    assert [outcome for kind, outcome in up.outcomes if kind == "rollback"] == [Outcome.INTERRUPTED, Outcome.DONE]
+    assert [outcome for kind, outcome in up.outcomes if kind == "rollback"] == [outcome, Outcome.DONE]
     assert up.round() == status
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from saltern.targets.kubernetes.access import account, rules
+from saltern.targets.kubernetes.access import account, approver, rules
 from tests.unit.targets import openapi
 
 
@@ -15,6 +15,11 @@ def test_its_objects_are_what_the_api_knows(version: str) -> None:
     for one in found:
         assert openapi.errors(one.data, version) == [], one.path
         assert one.data["metadata"]["namespace"] == "lab"
+
+
+def test_who_approves_cannot_write_the_status() -> None:
+    given = {(name, verb) for rule in approver("operate") for name in rule["resourceNames"] for verb in rule["verbs"]}
+    assert given == {("operate", "get"), ("operate-approval", "get"), ("operate-approval", "patch")}
 
 
 def test_nothing_is_given_by_a_star_and_data_is_never_removed() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
-from saltern.base.errors import EngineError, Problem
+from saltern.base.errors import EngineError, Problem, UnreachableError
 from saltern.base.process import Completed, Runner
 
 FIELD_MANAGER = "saltern"
@@ -39,7 +39,10 @@ _CONFLICT = re.compile(r'conflicts? with "(?P<manager>[^"]+)"')
 
 @dataclass(frozen=True)
 class Kubectl:
-    """One namespace of one cluster. Every method raises EngineError with what was refused, and why."""
+    """One namespace of one cluster. Every method raises EngineError with what was refused, and why.
+
+    That is an UnreachableError where no API server answers.
+    """
 
     runner: Runner
     namespace: str
@@ -151,11 +154,9 @@ class Kubectl:
 
     # ---- the server
 
-    def version(self) -> tuple[int, int]:
-        """Major and minor version of the API server."""
-        done = self._run("version", "--output", "json")
-        self._check(done)
-        raw = json.loads(done.stdout)
+    def version(self, *, waits: bool = True) -> tuple[int, int]:
+        """Major and minor version of the API server; without ``waits`` it is asked once."""
+        raw = json.loads(self._call("version", "--output", "json", waits=waits).stdout)
         server = raw.get("serverVersion")
         if not server:
             raise EngineError(Problem("the Kubernetes API server does not say its version"))
@@ -163,9 +164,11 @@ class Kubectl:
 
     # ---- shared
 
-    def _call(self, *words: str, stdin: str | None = None, timeout: float = REQUEST_TIMEOUT) -> Completed:
+    def _call(
+        self, *words: str, stdin: str | None = None, timeout: float = REQUEST_TIMEOUT, waits: bool = True
+    ) -> Completed:
         """A call that may be repeated: an API server that restarts is waited for."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + PATIENCE * waits
         done = self._run(*words, stdin=stdin, timeout=timeout)
         while not done.ok and _is_unreachable(done) and time.monotonic() < deadline:
             time.sleep(PAUSE)
@@ -180,7 +183,7 @@ class Kubectl:
 
     def _check(self, done: Completed) -> None:
         if not done.ok:
-            raise EngineError(explain(done))
+            raise (UnreachableError if _is_unreachable(done) else EngineError)(explain(done))
 
 
 def _of_command(done: Completed) -> Completed:

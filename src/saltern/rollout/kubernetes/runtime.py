@@ -82,7 +82,7 @@ class ClusterRuntime:
         return {
             one["metadata"]["resourceVersion"]: str(one["message"])
             for one in sorted(events, key=lambda event: event.get("lastTimestamp") or "")
-            if _concerns(one["involvedObject"]["name"], name)
+            if _concerns(one["involvedObject"], name)
         }
 
     def logs(self, container: str, *, tail: int = 20) -> str:
@@ -286,9 +286,11 @@ class ClusterRuntime:
         return container.removeprefix(f"{self._cloud}-")
 
 
-def _concerns(thing: str, name: str) -> bool:
+def _concerns(thing: Mapping[str, Any], name: str) -> bool:
     """Whether an object is the named one, or the ReplicaSet of that Deployment."""
-    return thing == name or (thing.startswith(f"{name}-") and "-" not in thing.removeprefix(f"{name}-"))
+    if thing["kind"] == "ReplicaSet":
+        return bool(thing["name"].rpartition("-")[0] == name)
+    return bool(thing["name"] == name)
 
 
 def _quoted(value: str) -> str:

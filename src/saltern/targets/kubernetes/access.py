@@ -14,6 +14,11 @@ AWAITED = (*WRITE, "watch")
 """Of what is removed and seen to be gone."""
 
 
+def approval_of(name: str) -> str:
+    """The ConfigMap with the approval; one of its own, so that who approves can write nothing else."""
+    return f"{name}-approval"
+
+
 def account(name: str, namespace: str) -> tuple[Manifest, ...]:
     """A ServiceAccount and its Role in the cloud's namespace, and a Role for people who approve.
 
@@ -31,7 +36,7 @@ def account(name: str, namespace: str) -> tuple[Manifest, ...]:
             namespace,
             {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name}, "subjects": [subject]},
         ),
-        _object(f"{RBAC}/v1", "Role", approve, namespace, {"rules": [_named("configmaps", name, "get", "patch")]}),
+        _object(f"{RBAC}/v1", "Role", approve, namespace, {"rules": approver(name)}),
     )
 
 
@@ -48,9 +53,15 @@ def rules(name: str, namespace: str) -> list[dict[str, Any]]:
         _rule("", ("events",), ("list",)),
         _rule("", ("pods/exec", "configmaps"), ("create",)),
         _named("configmaps", name, "get", "patch"),
+        _named("configmaps", approval_of(name), "get"),
         _named("namespaces", namespace, "get"),
         _rule("coordination.k8s.io", ("leases",), ("get", "create", "update")),
     ]
+
+
+def approver(name: str) -> list[dict[str, Any]]:
+    """What people need who see the status and approve."""
+    return [_named("configmaps", name, "get"), _named("configmaps", approval_of(name), "get", "patch")]
 
 
 def _rule(group: str, resources: tuple[str, ...], verbs: tuple[str, ...]) -> dict[str, Any]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from saltern.base.errors import EngineError
+from saltern.base.errors import EngineError, UnreachableError
 from saltern.base.process import Completed
 from saltern.rollout.kubernetes import kubectl as module
 from saltern.rollout.kubernetes.kubectl import Kubectl, explain
@@ -72,15 +72,30 @@ def test_a_server_that_does_not_answer_is_asked_again_for_a_while(monkeypatch: p
     monkeypatch.setattr(module, "PATIENCE", 0.05)
     monkeypatch.setattr(module, "PAUSE", 0.001)
     server = FakeServer(refuses={"apply": "Unable to connect to the server: EOF"})
-    with pytest.raises(EngineError, match="cannot be reached"):
+    with pytest.raises(UnreachableError, match="cannot be reached"):
         Kubectl(server, "lab").apply([secret("a")])
     assert len(server.calls) > 1
 
 
+def test_a_first_contact_is_answered_at_once_where_that_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(module, "PAUSE", 0.001)
+    server = FakeServer(
+        refuses={"version": "The connection to the server was refused - did you specify the right host"}
+    )
+    with pytest.raises(UnreachableError):
+        Kubectl(server, "lab").version(waits=False)
+    assert len(server.calls) == 1
+    with pytest.raises(UnreachableError):
+        Kubectl(server, "lab").version()
+    assert len(server.calls) > 2
+
+
 def test_a_refusal_is_not_tried_again() -> None:
     server = FakeServer(refuses={"apply": "exceeded quota"})
-    with pytest.raises(EngineError, match="quota"):
+    with pytest.raises(EngineError, match="quota") as caught:
         Kubectl(server, "lab").apply([secret("a")])
+    assert not isinstance(caught.value, UnreachableError)
     assert len(server.calls) == 1
 
 

@@ -179,7 +179,8 @@ def test_a_job_that_does_not_end_is_given_up(server: FakeServer, monkeypatch: py
 
 def refusal(name: str, message: str, of: str) -> dict[str, Any]:
     event = {"apiVersion": "v1", "kind": "Event", "metadata": {"name": name}, "reason": "FailedCreate"}
-    return {**event, "message": message, "involvedObject": {"kind": "StatefulSet", "name": of}}
+    kind = "ReplicaSet" if of.endswith("-5d4f8c") else "StatefulSet"
+    return {**event, "message": message, "involvedObject": {"kind": kind, "name": of}}
 
 
 FULL = "create Pod web-1 in StatefulSet web failed: exceeded quota: full"
@@ -190,7 +191,7 @@ def test_a_quota_that_refuses_pods_is_told(server: FakeServer, of: str) -> None:
     server.put(refusal("old", "is over", of))
     launcher = of_new(server)
     server.put(refusal("new", FULL, of))
-    server.put(refusal("others", "of another one", "webmail"))
+    server.put(refusal("others", "of another one", "web-api"))
     (one,) = WEB.instances()
     why = launcher.unready(START, Instance(one.service, one.hostname, one.process, 1))
     assert why == f"0 of 2 replicas are of the new revision: {FULL}"
