@@ -144,11 +144,15 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def own(data: Path, recovered: str = "") -> str:
-    """What the member says, whose server finds that position in its tables."""
+def member(data: Path, script: str, recovered: str = f"{NONE}:-1") -> str:
+    """What a member does, whose server finds that position in its tables."""
     (data.parent / "run").mkdir(exist_ok=True)
     server = f"mariadbd() {{ echo 'WSREP: Recovered position: {recovered}' >&2; }}"
-    return bash(f"{server}\nfind_own; own", data=data, run=data.parent / "run")
+    return bash(f"{server}\n{script}", data=data, run=data.parent / "run")
+
+
+def own(data: Path, recovered: str = f"{NONE}:-1") -> str:
+    return member(data, "find_own; own", recovered)
 
 
 def test_what_the_image_has_is_no_data(data: Path) -> None:
@@ -171,33 +175,49 @@ def test_a_position_is_the_saved_one_or_what_the_server_finds(data: Path) -> Non
     assert own(data) == f"position {U} 7 1"
     (data / "grastate.dat").write_text(grastate(U, -1))
     assert own(data, f"{U}:9") == f"position {U} 9 0"
-    assert own(data, f"{NONE}:-1") == "incomplete"
+    assert own(data) == "incomplete"
     (data / "grastate.dat").write_text(grastate(NONE, -1))
     assert own(data) == "incomplete"
 
 
 def test_a_beginning_that_was_killed_stays_full_until_the_server_is_in_the_cluster(data: Path) -> None:
-    run = data.parent / "run"
     (data / "keystone").mkdir()
     assert own(data) == "filled"
-    bash("find_own; begin", data=data, run=run)
+    member(data, "find_own; begin")
     # the server made a cluster, and was killed before InnoDB had a position in it
     (data / "grastate.dat").write_text(grastate(U, -1))
-    assert own(data, f"{NONE}:-1") == "filled"
+    assert own(data) == "filled"
     # the next one is another cluster: Galera takes no state for it
-    bash("find_own; begin", data=data, run=run)
+    member(data, "find_own; begin")
     assert not (data / "grastate.dat").exists()
     (data / "grastate.dat").write_text(grastate(V, -1))
-    bash("notify --status joined --primary yes --members a", data=data, run=run)
-    assert own(data, f"{NONE}:-1") == "filled"
-    bash("notify --status synced", data=data, run=run)
+    member(data, "notify --status joined --primary yes --members a")
+    assert own(data) == "filled"
+    member(data, "notify --status synced")
     assert own(data, f"{V}:1") == f"position {V} 1 0"
 
 
-def test_who_begins_with_a_position_keeps_it(data: Path) -> None:
+def test_who_begins_with_a_position_keeps_it_when_it_is_killed(data: Path) -> None:
+    """Galera takes InnoDB's position away for a moment when a cluster begins."""
     (data / "grastate.dat").write_text(grastate(U, 7))
-    bash("find_own; begin", data=data, run=data.parent)
+    member(data, "find_own; begin")
     assert own(data) == f"position {U} 7 1"
+    (data / "grastate.dat").write_text(grastate(U, -1))
+    assert own(data) == f"position {U} 7 0"
+    # what InnoDB has is newer
+    assert own(data, f"{U}:12") == f"position {U} 12 0"
+    member(data, "notify --status synced --primary yes")
+    assert own(data) == "incomplete"
+
+
+def test_who_joins_may_lose_what_it_had_when_it_began(data: Path) -> None:
+    (data / "grastate.dat").write_text(grastate(U, 7))
+    member(data, "find_own; begin")
+    around = "hostname() { echo a; }; serve() { true; }; decide() { decision='join b'; }; exec() { echo \"$@\"; }"
+    said = member(data, f"{around}\nmembers=(a b); start")
+    assert said.startswith("mariadbd --wsrep-node-address=a") and "gcomm://b" in said
+    (data / "grastate.dat").write_text(grastate(NONE, -1))
+    assert own(data) == "incomplete"
 
 
 INSTALL = """mariadb-install-db() {

@@ -52,15 +52,19 @@ verdict() {
 saved() { sed -n "s/^$1: *//p" "$data/grastate.dat"; }
 
 # Galera writes the number of the last transaction only when it stops in order; else it is asked of InnoDB.
-find_own() {
-  uuid= seqno=
-  if [ -e "$data/beginning" ] || [ ! -e "$data/grastate.dat" ]; then return; fi
-  uuid=$(saved uuid) seqno=$(saved seqno)
-  if [ "$uuid" = $NONE ] || [ "$seqno" != -1 ]; then return; fi
+recover() {
   mariadbd --wsrep-recover --disable-log-error --skip-networking 2>"$run/recovery" || { cat "$run/recovery" >&2; exit 1; }
   found=$(sed -n 's/.*WSREP: Recovered position: *//p' "$run/recovery" | tail -n 1)
   [ -n "$found" ] || { cat "$run/recovery" >&2; exit 1; }
   if [ "${found%%:*}" = "$uuid" ]; then seqno=${found#*:}; else uuid=$NONE; fi
+}
+
+find_own() {
+  uuid= seqno=
+  if [ -e "$data/grastate.dat" ]; then uuid=$(saved uuid) seqno=$(saved seqno); fi
+  if [ "$uuid" != $NONE ] && [ "$seqno" = -1 ]; then recover; fi
+  # InnoDB has no position while a cluster begins: killed then, it has what it had before
+  if [ "$uuid" = $NONE ] && [ -e "$data/beginning" ]; then read -r uuid seqno <"$data/beginning" || true; fi
 }
 
 # A database besides the system's own, which every new volume has from the image.
@@ -147,15 +151,16 @@ install_tables() {
   rmdir "$new"
 }
 
+# The mark stays until its server is in the cluster.
 begin() {
+  if [ ! -d "$data/mysql" ] && [ -z "$uuid" ] && ! has_databases; then install_tables; fi
+  echo "$uuid $seqno" >"$data/beginning.new"
+  mv "$data/beginning.new" "$data/beginning"
   if [ -n "$uuid" ]; then
     sed -i 's/^safe_to_bootstrap:.*/safe_to_bootstrap: 1/' "$data/grastate.dat"
-    return
+  else
+    rm -f "$data/grastate.dat"
   fi
-  if [ ! -d "$data/mysql" ] && ! has_databases; then install_tables; fi
-  # until its server is in the cluster: killed before that, it has no position, and is not incomplete
-  touch "$data/beginning"
-  rm -f "$data/grastate.dat"
 }
 
 start() {
@@ -179,6 +184,7 @@ start() {
     words=(--wsrep-new-cluster)
   else
     echo "$me joins ${decision#join }" >&2
+    rm -f "$data/beginning"
     words=(--wsrep-cluster-address="gcomm://$(sed 's/^join //; s/ /,/g' <<<"$decision")")
   fi
   case $seqno in ''|-1) ;; *) words+=(--wsrep-start-position="$uuid:$seqno") ;; esac
