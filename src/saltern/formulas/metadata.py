@@ -126,6 +126,8 @@ class Metadata:
 
     processes: Mapping[str, ProcessHints] = field(default_factory=dict)
     volumes: tuple[Volume, ...] = ()
+    members: tuple[str, ...] = ()
+    """Host names of the members of a cluster, in the order of the node's replicas."""
     connects: tuple[Connection, ...] = ()
     phases: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
@@ -153,6 +155,7 @@ def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]], *, checked: b
         raise FormulaError(problems)
     processes: dict[str, ProcessHints] = {}
     volumes: dict[str, Volume] = {}
+    members: tuple[str, ...] = ()
     connects: dict[Connection, None] = {}
     phases: dict[str, str] = {}
     checks: list[Check] = []
@@ -163,6 +166,7 @@ def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]], *, checked: b
         for name, hints in (container.get("processes") or {}).items():
             processes[name] = _process(hints or {})
         volumes |= {v["path"]: Volume(**v) for v in container.get("volumes") or ()}
+        members = tuple(container.get("members") or members)
         connects |= {Connection(**c): None for c in container.get("connects") or ()}
         phases |= container.get("phases") or {}
         data_plane = data_plane or container.get("data_plane", False)
@@ -172,6 +176,7 @@ def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]], *, checked: b
     return Metadata(
         processes=processes,
         volumes=tuple(volumes.values()),
+        members=members,
         connects=tuple(connects),
         phases=phases,
         checks=tuple(checks),

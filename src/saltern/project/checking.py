@@ -15,7 +15,7 @@ from saltern.model.review import review
 from saltern.project import secrets
 from saltern.project.compiling import Compiled, try_members, warnings
 from saltern.project.context import Member, Project, clashes
-from saltern.project.replicas import unshared
+from saltern.project.replicas import misnamed, unshared
 from saltern.project.workers import Bases
 
 
@@ -60,6 +60,7 @@ def check(project: Project, *, model_only: bool = False) -> Checked:
         compiled, failed = _compile(project, members)
         errors += failed
         errors.append(ModelError([p for one in compiled for p in unshared(one, one.metadata.volumes, project.targets)]))
+        errors.append(ModelError([p for one in compiled for p in misnamed(one, project.targets)]))
         found += [Problem(text, kind=WarningKind.SALT) for text in warnings(compiled)]
     told = _in_order(without_allowed(merged_problems(found), project.settings.allowed))
     if project.options.strict:

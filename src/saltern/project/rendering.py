@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from saltern.project.compiling import Compiled, compile_members
 from saltern.project.configuring import Configured, configure
 from saltern.project.context import Project
 from saltern.project.jobs import jobs_of
-from saltern.project.replicas import unshared
+from saltern.project.replicas import misnamed, unshared
 from saltern.project.revealing import Revealer
 from saltern.project.secrets import held, hidden, uses
 from saltern.project.workers import Bases
@@ -58,9 +58,9 @@ class Rendered:
             return {volume.name: claim_name(workload, volume) for volume in data}
         return {volume.name: compose.data_volume(self.cloud.name, workload, volume) for volume in data}
 
-    def outdated(self, workload: Workload) -> tuple[str, ...]:
-        """The volumes that have to go when a workload's data is put back, besides those that hold it."""
-        return outdated_claims(workload) if self.units is not None else ()
+    def outdated(self, workload: Workload, present: Collection[str]) -> tuple[str, ...]:
+        """Those of its ``present`` volumes that have to go when its data is put back, besides those that hold it."""
+        return outdated_claims(workload, present) if self.units is not None else ()
 
     def write(self) -> None:
         """Write the Compose file, unless it says the same already, and what its containers mount besides trees."""
@@ -116,6 +116,7 @@ def render_cloud(project: Project) -> tuple[Cloud, tuple[Configured, ...], Revea
         compiled = compile_members(project, bases=bases)
         needs = needs_of(compiled)
         _refuse(p for one in compiled for p in unshared(one, one.metadata.volumes, project.targets))
+        _refuse(p for one in compiled for p in misnamed(one, project.targets))
         imaged = build_compiled(project, bases, compiled)
         configured = _configure_all(project, bases, imaged, revealer)
         generations = ledger_of(project).generations

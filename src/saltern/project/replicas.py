@@ -10,6 +10,23 @@ from saltern.project.compiling import Compiled
 from saltern.project.context import setting_places
 
 
+def misnamed(one: Compiled, targets: Collection[str]) -> Iterator[Problem]:
+    """A problem where a cluster's members are not its node's pods, in their order: a restore acts on the first."""
+    member = one.member
+    named = one.metadata.members
+    if member.settings.replicas == 1 or not named or "kubernetes" not in targets:
+        return
+    pods = [f"{member.name}-{number}" for number in range(member.settings.replicas)]
+    if [host.partition(".")[0] for host in named[: len(pods)]] != pods:
+        yield Problem(
+            f"the members of the cluster {member.node.name} are not its replicas, in their order",
+            setting_places(member.node, ("replicas",)),
+            details=f"its pods are {', '.join(pods)}; the members are {', '.join(named)}",
+            resolution=f"name the members {', '.join(f'{pod}.{member.name}-pods' for pod in pods)}",
+            node=member.node.name,
+        )
+
+
 def unshared(one: Compiled, volumes: Iterable[Volume], targets: Collection[str]) -> Iterator[Problem]:
     """A problem for each volume with data of a replicated node that its replicas may not have in common.
 

@@ -27,7 +27,7 @@ from saltern.project.context import Project
 from saltern.project.rendering import Rendered, ledger_of, render_locked
 from saltern.project.secrets import hidden
 from saltern.project.world import containers, journal_of
-from saltern.targets.compose import LABEL_WORKLOAD, container_name
+from saltern.targets.compose import LABEL_CLOUD, LABEL_WORKLOAD, container_name
 from saltern.targets.workload import Cloud, Workload
 
 MARK = "restoring.json"
@@ -107,10 +107,11 @@ def restore_rendered(
     journal_of(project).keep(_other_jobs(rendered.cloud, affected))
     _forget_upgrades(project, affected)
     workloads = {workload.name: workload for workload in rendered.cloud.workloads}
+    present = runtime.volumes(f"{LABEL_CLOUD}={rendered.cloud.name}")
     warnings: list[Problem] = []
     with hidden(rendered.revealer.values):
         for name, items in todo.items():
-            runtime.remove_volumes(rendered.outdated(workloads[name]))
+            runtime.remove_volumes(rendered.outdated(workloads[name], present))
             warnings += PutBack(runtime, project.emit).put(_instance(rendered, workloads[name]), items)
     _mark(project, _marked(project) - set(choice.workloads), choice.backup.name)
     return Restored(choice, stopped, tuple(warnings))

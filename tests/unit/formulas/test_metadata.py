@@ -131,7 +131,7 @@ def test_formulas_of_a_node_are_put_together() -> None:
 @pytest.mark.parametrize(
     ("container", "brief", "resolution"),
     [
-        ({"process": {}}, "'process' was unexpected", "known keys: balancer, connects, data_plane, phases, processes, volumes"),
+        ({"process": {}}, "'process' was unexpected", "known keys: balancer, connects, data_plane, members, phases, processes, volumes"),
         ({"processes": {"web": {"ports": ["80"]}}}, "processes:web:ports:0: '80' is not of type 'integer'", ""),
         ({"processes": {"web": {"ports": [70000]}}}, "processes:web:ports:0: 70000 is greater", ""),
         ({"processes": {"web": {"command": []}}}, "processes:web:command: [] ", ""),

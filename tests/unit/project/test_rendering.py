@@ -13,7 +13,7 @@ from saltern.phases import Phase, split
 from saltern.project.configuring import mount_points
 from saltern.project.jobs import triggers
 from saltern.project.rendering import needs_of
-from saltern.project.replicas import unshared
+from saltern.project.replicas import misnamed, unshared
 from tests.unit.project.compiled import Nodes, chunk
 
 
@@ -91,6 +91,35 @@ def test_replicas_need_shared_data_or_some_for_each(
         assert problem.brief.startswith(wrong)
         assert [str(place) for place in problem.places] == ["nodes/a.yml:4:15"]
         assert ("target: kubernetes" if "each" in volume else "shared: true") in problem.resolution
+
+
+@pytest.mark.parametrize(
+    ("replicas", "members", "targets", "good"),
+    [
+        (3, ["a-0.a-pods", "a-1.a-pods", "a-2.a-pods"], ["kubernetes"], True),
+        (3, ["a-1.a-pods", "a-0.a-pods", "a-2.a-pods"], ["kubernetes"], False),
+        (3, ["a-0.a-pods", "a-1.a-pods"], ["kubernetes"], False),
+        # fewer for a while
+        (2, ["a-0.a-pods", "a-1.a-pods", "a-2.a-pods"], ["kubernetes"], True),
+        (2, ["a-1", "a-2"], ["kubernetes"], False),
+        (2, [], ["kubernetes"], True),
+        # each member is a node of its own
+        (1, ["b", "a", "c"], ["kubernetes"], True),
+        (3, ["b", "a", "c"], ["compose"], True),
+    ],
+)
+def test_members_of_a_cluster_are_the_pods_in_their_order(
+    nodes: Nodes, replicas: int, members: list[str], targets: list[str], good: bool
+) -> None:
+    nodes.write(a=f"applications: [web]\nparameters:\n  saltern:\n    replicas: {replicas}\n")
+    nodes.metadata = {"a": {"members": members}}
+    (one,) = nodes.compiled(nodes.project())
+    found = list(misnamed(one, targets))
+    assert bool(found) is not good
+    for problem in found:
+        assert [str(place) for place in problem.places] == ["nodes/a.yml:4:15"]
+        assert "a-0, a-1" in (problem.details or "")
+        assert "name the members a-0.a-pods, a-1.a-pods" in (problem.resolution or "")
 
 
 # ---- mounts

@@ -18,7 +18,7 @@ from saltern.project.context import Project
 from saltern.project.rendering import Rendered
 from saltern.rollout.journal import Journal
 from saltern.rollout.ledger import Ledger
-from saltern.targets.compose import LABEL_WORKLOAD
+from saltern.targets.compose import LABEL_CLOUD, LABEL_WORKLOAD
 from saltern.targets.kubernetes.units import Units
 from saltern.targets.workload import Cloud
 from tests.unit.ops.backup.fakes import FakeEngine, Files
@@ -146,15 +146,18 @@ def test_members_of_a_cluster_lose_what_they_have_for_what_is_put_back(project: 
     """Their own would be newer, and win over it; the sockets may be on another machine than the new claim."""
     volumes = [{"name": "data", "path": "/d", "each": True}, {"name": "run", "path": "/run/d", "kind": "runtime"}]
     members = cloud({"name": "model", "workloads": [{"name": "db", "volumes": volumes, "jobs": [JOB], "replicas": 3}]})
-    old = [f"{volume}-db-{number}" for volume in ("data", "run") for number in range(3)]
-    engine = FakeEngine({name: {"old": b"x"} for name in old}, restore=filled)
+    # 3 and 10 are left of a time with more replicas
+    old = [f"{volume}-db-{number}" for volume in ("data", "run") for number in (0, 1, 2, 3, 10)]
+    others = ["data-db-g2-1", "data-web-1", "data-db-x"]
+    engine = FakeEngine({name: {"old": b"x"} for name in [*old, *others]}, restore=filled)
+    engine.labels = {name: {LABEL_CLOUD: "model"} for name in engine.stored}
     project.__dict__["cluster"] = SimpleNamespace(with_claims=lambda _claims: engine)
     revealer = cast("Any", SimpleNamespace(values={}))
     rendered = Rendered(members, {}, tmp_path, (), revealer, Units({}, {}, {}, ()))
     (tmp_path / "plain").write_bytes(b"new")
     todo = {"db": {ITEM: Plain(tmp_path / "plain", ("rows 3",))}}
     restoring.restore_rendered(project, rendered, restoring.choose(project, ["db"]), todo)
-    assert engine.stored == {"data-db-0": {"rows": b"new"}}
+    assert engine.stored == {"data-db-0": {"rows": b"new"}, **{name: {"old": b"x"} for name in others}}
 
 
 def test_an_interrupted_restore_is_remembered_until_it_is_done(project: Project, tmp_path: Path) -> None:

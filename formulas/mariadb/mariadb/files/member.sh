@@ -3,7 +3,8 @@
 # Starts a member of a Galera cluster, and decides how: `member.sh start`. Never do two members begin a cluster.
 #
 # All members that are not yet started tell each other what they have (at one port, as long as they live):
-#   new                           no cluster ever had this data
+#   new                           no data: at most the system tables that the package makes
+#   filled                        data that no cluster ever had: of a single server, put back, or of a beginning broken off
 #   incomplete                    a transfer of all data to this member was broken off
 #   position UUID SEQNO SAFE      its last transaction; SAFE is 1 where it was the last to leave the cluster in order
 #   starting                      its server runs, and is in no cluster with a majority (yet)
@@ -20,10 +21,12 @@ NONE=00000000-0000-0000-0000-000000000000
 # stdin: "MEMBER ANSWER…" for each member, in their order; says "join MEMBER…", "begin MEMBER" or "wait WHY"
 verdict() {
   awk '
-    NF == 1            { missing = missing " " $1 }
+    $2 !~ /^(new|filled|incomplete|position|starting|primary)$/ { missing = missing " " $1 }
     $2 == "primary"    { serving = serving " " $1 }
     $2 == "starting"   { starting = starting " " $1 }
     $2 == "new"        { if (!fresh) fresh = $1 }
+    $2 == "filled"     { filled = filled " " $1; fillings++ }
+    $2 == "incomplete" { broken = broken " " $1 }
     $2 == "position"   {
       if (uuid && uuid != $3) apart = 1
       uuid = $3
@@ -33,33 +36,46 @@ verdict() {
     END {
       if (serving) print "join" serving
       else if (starting) print "wait for a majority at" starting
+      else if (fillings > 1) print "wait for an operator: there is data of no cluster at" filled ", and one alone can begin"
+      else if (filled && best) print "wait for an operator: there is data of no cluster at" filled ", and of one at " best
       else if (apart) print "wait for an operator: the members have data of different clusters"
       else if (safe && safest < most) print "wait for an operator: " safe " may begin, but " best " has later transactions"
       else if (safe) print "begin " safe
       else if (missing) print "wait for" missing ": who does not answer may have later transactions"
+      else if (filled) print "begin" filled
       else if (best) print "begin " best
-      else if (fresh) print "begin " fresh
-      else print "wait for an operator: no member has complete data"
+      else if (broken) print "wait for an operator: no member has complete data; a transfer was broken off at" broken
+      else print "begin " fresh
     }'
 }
 
 saved() { sed -n "s/^$1: *//p" "$data/grastate.dat"; }
 
 # Galera writes the number of the last transaction only when it stops in order; else it is asked of InnoDB.
-find_own() {
-  uuid= seqno=
-  if [ ! -e "$data/grastate.dat" ]; then return; fi
-  uuid=$(saved uuid) seqno=$(saved seqno)
-  if [ "$uuid" = $NONE ] || [ "$seqno" != -1 ]; then return; fi
+recover() {
   mariadbd --wsrep-recover --disable-log-error --skip-networking 2>"$run/recovery" || { cat "$run/recovery" >&2; exit 1; }
   found=$(sed -n 's/.*WSREP: Recovered position: *//p' "$run/recovery" | tail -n 1)
   [ -n "$found" ] || { cat "$run/recovery" >&2; exit 1; }
   if [ "${found%%:*}" = "$uuid" ]; then seqno=${found#*:}; else uuid=$NONE; fi
 }
 
+find_own() {
+  uuid= seqno=
+  if [ -e "$data/grastate.dat" ]; then uuid=$(saved uuid) seqno=$(saved seqno); fi
+  if [ "$uuid" != $NONE ] && [ "$seqno" = -1 ]; then recover; fi
+  # InnoDB has no position while a cluster begins: killed then, it has what it had before
+  if [ "$uuid" = $NONE ] && [ -e "$data/beginning" ]; then read -r uuid seqno <"$data/beginning" || true; fi
+}
+
+# A database besides the system's own, which every new volume has from the image.
+has_databases() {
+  [ -n "$(find "$data" -mindepth 1 -maxdepth 1 -type d ! -name mysql ! -name performance_schema ! -name sys \
+    ! -name test ! -name '[.#]*' ! -name lost+found -print -quit)" ]
+}
+
 own() {
   if [ -z "$uuid" ]; then
-    echo new
+    if [ -e "$data/beginning" ] || has_databases; then echo filled; else echo new; fi
   elif [ "$uuid" = $NONE ]; then
     echo incomplete
   else
@@ -105,8 +121,9 @@ decide() {
     decision=$(verdict <<<"$answers")
     # others send their data to that name
     getent hosts "$me" >/dev/null || decision="wait until the name $me is known"
-    case $decision in
-      join*) return ;;
+    case "$decision" in
+      join*) [ "$(own)" = filled ] || return 0
+        decision="wait for an operator: others are a cluster, and to join them would cost the data of $me" ;;
       "begin $me") [ "$answers" != "$before" ] || return 0 ;;
     esac
     before=$answers
@@ -120,12 +137,30 @@ decide() {
   done
 }
 
+# Moved to its place when it is whole, and last what says that it is there: the folder mysql.
+install_tables() {
+  local new=$data/.new one
+  rm -rf "$new"
+  mkdir "$new"
+  mariadb-install-db --datadir="$new" --auth-root-authentication-method=socket --auth-root-socket-user=root \
+    --skip-test-db --wsrep-on=OFF >&2
+  for one in $(ls -A "$new" | grep -vx mysql) mysql; do
+    rm -rf "${data:?}/$one"
+    mv "$new/$one" "$data/"
+  done
+  rmdir "$new"
+}
+
+# The mark stays until its server is in the cluster.
 begin() {
-  if [ ! -d "$data/mysql" ]; then
-    mariadb-install-db --datadir="$data" --auth-root-authentication-method=socket --auth-root-socket-user=root \
-      --skip-test-db --wsrep-on=OFF >&2
+  if [ ! -d "$data/mysql" ] && [ -z "$uuid" ] && ! has_databases; then install_tables; fi
+  echo "$uuid $seqno" >"$data/beginning.new"
+  mv "$data/beginning.new" "$data/beginning"
+  if [ -n "$uuid" ]; then
+    sed -i 's/^safe_to_bootstrap:.*/safe_to_bootstrap: 1/' "$data/grastate.dat"
+  else
+    rm -f "$data/grastate.dat"
   fi
-  if [ -n "$uuid" ]; then sed -i 's/^safe_to_bootstrap:.*/safe_to_bootstrap: 1/' "$data/grastate.dat"; fi
 }
 
 start() {
@@ -149,6 +184,7 @@ start() {
     words=(--wsrep-new-cluster)
   else
     echo "$me joins ${decision#join }" >&2
+    rm -f "$data/beginning"
     words=(--wsrep-cluster-address="gcomm://$(sed 's/^join //; s/ /,/g' <<<"$decision")")
   fi
   case $seqno in ''|-1) ;; *) words+=(--wsrep-start-position="$uuid:$seqno") ;; esac
@@ -168,6 +204,7 @@ notify() {
   done
   echo "$status $primary" >"$run/view.new"
   mv "$run/view.new" "$run/view"
+  if [ "$status $primary" = "synced yes" ]; then rm -f "$data/beginning"; fi
 }
 
 # A donor serves as well: else the first member would serve nobody while it gives the others its data.

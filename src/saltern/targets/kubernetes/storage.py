@@ -7,7 +7,8 @@ with what the image has in that place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from shlex import quote
 from typing import Any
 
@@ -56,16 +57,19 @@ def claim_name(workload: Workload, volume: Volume, number: int = 1) -> str:
     return dns(f"{dns(volume.name)}-{instance(workload)}-{number - 1}")
 
 
-def outdated_claims(workload: Workload) -> tuple[str, ...]:
+def outdated_claims(workload: Workload, present: Collection[str]) -> tuple[str, ...]:
     """The claims that have to go when the first replica's data is put back: made anew, they are where that is now.
 
-    What the other replicas have for themselves is newer than it, and sockets may be on another machine than it.
+    What the other replicas have for themselves is newer than it, and sockets may be on another machine than it. Of the
+    claims that are ``present``, also those of replicas that the model has no more: one day it may have them again.
     """
-    return tuple(
-        claim_name(workload, volume, number)
-        for volume in own_claims(workload)
-        for number in range(2 if volume.kind == "data" else 1, workload.replicas + 1)
-    )
+    found = []
+    for volume in own_claims(workload):
+        first = 1 if volume.kind == "data" else 0
+        name = re.compile(re.escape(claim_name(workload, volume).removesuffix("0")) + r"(0|[1-9][0-9]*)")
+        numbers = {int(match[1]) for match in map(name.fullmatch, present) if match}
+        found += [claim_name(workload, volume, number + 1) for number in sorted(numbers) if number >= first]
+    return tuple(found)
 
 
 def claim_spec(frame: Frame, volume: Volume) -> dict[str, Any]:
