@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from ..e2e.load import Load
 from .client import eventually
 from .clouds import ClusterCloud, client, expire_tokens, load
 from .cluster import Cluster
@@ -64,7 +65,7 @@ def test_a_rollout_waits_for_an_api_server_and_an_etcd_that_restart(kube: Cluste
         own_cluster.start_apiserver()
         own_cluster.restart_etcd()
         assert rollout.wait() == 0, "".join(rollout.lines)
-    assert [one.failures for one in users.figures()] == [0, 0], str(users)
+    assert_nearly_available(users)
     assert kube.saltern("plan", "--json").json["steps"] == []
 
 
@@ -75,8 +76,13 @@ def test_a_drained_machine_takes_no_answer_away(kube: ClusterCloud) -> None:
         kube.kubectl("drain", other(kube), "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=200s")
         kube.kubectl("uncordon", other(kube))
         eventually(kube.is_well, 180)
-    assert all(one.failures <= one.requests / 50 for one in users.figures()), str(users)
+    assert_nearly_available(users)
     kube.saltern("verify")
+
+
+def assert_nearly_available(users: Load) -> None:
+    """Etcd's restart, and the pods that come all at once, take the machine's two processors from those that serve."""
+    assert all(one.failures <= one.requests / 50 for one in users.figures()), str(users)
 
 
 def other(cloud: ClusterCloud) -> str:
