@@ -129,7 +129,10 @@ def writer(cloud: ClusterCloud, workload: str, *command: str) -> Iterator[Writer
     )
     try:
         cloud.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=120s")
-        argv = ("kubectl", "--namespace", cloud.name, "exec", name, "--", *command)
+        inside = ("kubectl", "--namespace", cloud.name, "exec", name, "--")
+        # a busy kubelet says that a pod is ready, and does not find its container yet
+        assert eventually(lambda: subprocess.run((*inside, "true"), env=cloud.environment, check=False).returncode == 0)
+        argv = (*inside, *command)
         running = Writer(subprocess.Popen(argv, env=cloud.environment, stdout=subprocess.PIPE, text=True))
         try:
             running.wait_for(20)
