@@ -14,6 +14,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedRandom
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,20 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, durable: boo
     ``durable``: it is on disk before it is renamed, so that not even a power cut leaves half of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with appearing(path, mode, durable=durable) as file:
+        file.write(data)
+
+
+@contextmanager
+def appearing(path: Path, mode: int = 0o600, *, durable: bool = True) -> Iterator[BufferedRandom]:
+    """An open file beside ``path`` that gets its name when it is whole, and is gone when that fails.
+
+    ``durable`` as in :func:`write_atomically`.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with os.fdopen(handle, "w+b") as file:
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

@@ -104,7 +104,7 @@ def _apply_locked(project: Project, terms: Terms) -> Applied:
             raise _taken_back(project, error, planned.plan, before, terms) from error
         if isinstance(error, RolloutError):
             raise _with_way_back(error, planned.plan) from error
-        raise  # the same command goes on where nobody could be asked
+        raise
     seconds = time.monotonic() - begun
     lines = status_of(project)
     return Applied(planned.plan, number, lines, proofs, availability, seconds, rollout.repaired)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import tarfile
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import IO
 
 from saltern.base.errors import Problem, RegistryError, UsageError
 from saltern.base.events import Emit, Event, State
+from saltern.base.store import appearing
 from saltern.images.bundle import layout
 from saltern.images.bundle.layout import Descriptor, NamedImage, WrongLayoutError
 from saltern.images.registry import Manifest, Registry
@@ -113,19 +112,10 @@ def _write(file: IO[bytes], name: str, size: int, chunks: Iterable[bytes]) -> No
 
 @contextmanager
 def _appearing(path: Path) -> Iterator[BufferedRandom]:
-    """A file beside ``path`` that gets its name when it is whole and on disk, and is gone when that fails."""
+    """A file that everybody may read, once it is whole. Raises UsageError where it cannot be written."""
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w+b") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with appearing(path, 0o644) as file:
+            yield file
     except OSError as error:
         raise UsageError(
             Problem(

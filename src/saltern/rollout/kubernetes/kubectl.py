@@ -168,7 +168,7 @@ class Kubectl:
         self, *words: str, stdin: str | None = None, timeout: float = REQUEST_TIMEOUT, waits: bool = True
     ) -> Completed:
         """A call that may be repeated: an API server that restarts is waited for."""
-        deadline = time.monotonic() + PATIENCE * waits
+        deadline = time.monotonic() + (PATIENCE if waits else 0.0)
         done = self._run(*words, stdin=stdin, timeout=timeout)
         while not done.ok and _is_unreachable(done) and time.monotonic() < deadline:
             time.sleep(PAUSE)
