@@ -25,8 +25,14 @@ from ..e2e.load import Load, endpoints
 from ..e2e.test_cloud import client as openstack
 from . import binaries
 
+full = pytest.mark.skipif(not os.environ.get("SALTERN_TESTS_FULL"), reason="minutes more: make test-full")
 RATE = 24.0
 """Requests a second beside each rollout."""
+
+
+def search_path() -> str:
+    """PATH with the kubectl of the tests' own cluster first, where that is built."""
+    return f"{binaries.folder() / 'bin'}:{os.environ['PATH']}"
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,7 @@ class ClusterCloud(Cloud):
 
     @property
     def environment(self) -> dict[str, str]:
-        path = f"{binaries.folder() / 'bin'}:{os.environ['PATH']}"  # its kubectl, where the cluster is ours
-        return {**super().environment, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+        return {**super().environment, "KUBECONFIG": str(self.kubeconfig), "PATH": search_path()}
 
     def kubectl(self, *words: str, stdin: str = "") -> str:
         """What kubectl says of the cloud's namespace."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
 import pytest
 
 from ..e2e.load import Load
 from .client import eventually
-from .clouds import ClusterCloud, client, expire_tokens, load
+from .clouds import ClusterCloud, client, expire_tokens, full, load
 from .cluster import Cluster
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # openstacksdk's own
@@ -18,8 +17,6 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # openstacksdk's own
 QUOTA = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"}, "spec": {"hard": {"pods": "1"}}}
 RECOVERY = 90.0
 """Seconds until users of a cloud that lost a machine have only good answers; the cluster itself waits for 35."""
-
-full = pytest.mark.skipif(not os.environ.get("SALTERN_TESTS_FULL"), reason="minutes more: make test-full")
 
 
 def drift(cloud: ClusterCloud, code: int) -> list[tuple[str, str, str]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -22,10 +21,10 @@ from saltern.images.engine.select import select_engine
 
 from ..e2e.driver import CACHE, ROOT, substitute
 from .client import eventually
+from .clouds import ClusterCloud, full
 from .conftest import AnyCluster
-from .test_cloud import ClusterCloud
 
-pytestmark = pytest.mark.skipif(not os.environ.get("SALTERN_TESTS_FULL"), reason="ten minutes more: make test-full")
+pytestmark = full
 
 MEMBERS = (0, 1, 2)
 SECONDS = 30.0
@@ -159,9 +158,7 @@ def ha(cluster: AnyCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         made.saltern("apply", "--yes")
         yield made
     finally:
-        argv = ("kubectl", "delete", "namespace", made.name, "--wait=false", "--ignore-not-found")
-        done = subprocess.run(argv, env=made.environment, capture_output=True, check=False)
-        assert done.returncode == 0, done.stderr
+        made.remove()
 
 
 def whole(cloud: ClusterCloud, workload: str) -> bool:

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from ..e2e.driver import CACHE, ROOT, SALTERN, TIMEOUT, eventually, substitute
-from . import binaries
+from .clouds import search_path
 from .conftest import AnyCluster
 
 NAME = "e2e-operate"
@@ -38,17 +38,14 @@ class Followed:
         return self.folder / "repository"
 
     def environment(self, kubeconfig: Path) -> dict[str, str]:
-        path = f"{binaries.folder() / 'bin'}:{os.environ['PATH']}"
-        state = str(self.folder / self.machine)
-        return {**os.environ, "PATH": path, "KUBECONFIG": str(kubeconfig), "XDG_STATE_HOME": state} | {
-            "XDG_CACHE_HOME": str(CACHE)
-        }
+        own = {"XDG_STATE_HOME": str(self.folder / self.machine), "XDG_CACHE_HOME": str(CACHE)}
+        return {**os.environ, "PATH": search_path(), "KUBECONFIG": str(kubeconfig), **own}
 
-    def run(self, *argv: str, stdin: str | None = None) -> str:
-        """A command of the administrator."""
+    def run(self, *argv: str, stdin: str | None = None, kubeconfig: Path | None = None) -> str:
+        """A command of the administrator, or of another account."""
         done = subprocess.run(
             argv,
-            env=self.environment(self.administrator),
+            env=self.environment(kubeconfig or self.administrator),
             input=stdin,
             capture_output=True,
             text=True,
@@ -67,15 +64,7 @@ class Followed:
 
     def round(self) -> dict[str, Any]:
         """One look of the account; what the ConfigMap says then."""
-        done = subprocess.run(
-            (*self.argv, "--once", "--engine", "podman"),
-            env=self.environment(self.kubeconfig),
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        self.run(*self.argv, "--once", "--engine", "podman", kubeconfig=self.kubeconfig)
         return self.status
 
     @property
