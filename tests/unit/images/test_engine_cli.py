@@ -110,6 +110,22 @@ def test_a_full_disk_while_building_is_an_image_error_that_says_so(tmp_path: Pat
     assert "free space" in raised.value.problems[0].resolution
 
 
+@pytest.mark.parametrize(
+    ("stderr", "runs"),
+    [
+        ("Error: checking if cached image exists from a previous build: getting top layer info: layer not known", 3),
+        ("E: Unable to locate package x", 1),
+    ],
+)
+def test_a_build_runs_again_only_when_an_image_went_while_it_looked_for_cached_ones(
+    tmp_path: Path, stderr: str, runs: int
+) -> None:
+    one, runner = engine(("build", (125, "", stderr)))
+    with pytest.raises(ImageError):
+        one.build(tmp_path, tag="t")
+    assert len([call for call in runner.calls if "build" in call]) == runs
+
+
 def test_a_failed_step_shows_the_builders_last_lines(tmp_path: Path) -> None:
     with pytest.raises(ImageError) as raised:
         engine(("build", (1, "", "E: Unable to locate package x")))[0].build(tmp_path, tag="t")

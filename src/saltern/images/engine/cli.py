@@ -28,6 +28,9 @@ NO_SPACE = "no space left on device"
 STOP_SECONDS = 30
 DISCARD_TRIES = 10
 DISCARD_PAUSE = 0.2
+BUILD_TRIES = 3
+LOOKUP_LOST = "checking if cached image exists from a previous build"
+"""podman's build says it when an image goes (somebody prunes) while it looks through its cache; no step has failed."""
 LIST_TRIES = 3
 LIST_PAUSE = 0.5
 _OWN_FAILURES = (125, 126, 127)
@@ -61,11 +64,14 @@ class CliEngine:
         with tempfile.TemporaryDirectory(prefix="saltern-") as folder:
             result = Path(folder) / "id"
             words = ("build", *self._build_options(annotations or {}), "--iidfile", str(result), "-t", tag)
-            done = self._runner.run(
-                (*self.argv, *words, "-f", str(context / "Containerfile"), str(context)),
-                env={**self.environment, OWNER_VARIABLE: owner()},
-                on_line=on_line,
-            )
+            for _ in range(BUILD_TRIES):
+                done = self._runner.run(
+                    (*self.argv, *words, "-f", str(context / "Containerfile"), str(context)),
+                    env={**self.environment, OWNER_VARIABLE: owner()},
+                    on_line=on_line,
+                )
+                if done.ok or LOOKUP_LOST not in done.stderr:
+                    break
             if done.ok and result.exists():
                 return result.read_text().strip().removeprefix("sha256:")
         if done.ok or done.returncode < 0:  # a podman that gets a SIGTERM returns 0 and leaves everything as it is
