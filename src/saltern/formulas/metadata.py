@@ -54,6 +54,9 @@ class ProcessHints:
     capabilities: tuple[str, ...] | None = None
     read_only: bool = True
     tmpfs: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
+    """Paths at or below which it gets rendered files; None: it gets all."""
     stop_signal: str | None = None
     stop_timeout: int | None = None
     ports: tuple[int, ...] = ()
@@ -210,7 +213,7 @@ def _endpoints(node: str, raw: Mapping[str, Mapping[str, Any]]) -> tuple[Endpoin
 
 def _process(raw: Mapping[str, Any]) -> ProcessHints:
     values = dict(raw)
-    for key in ("command", "capabilities", "tmpfs", "ports"):
+    for key in ("command", "capabilities", "tmpfs", "devices", "files", "ports"):
         if key in values:
             values[key] = tuple(values[key])
     values["environment"] = _strings(values.get("environment") or {})
