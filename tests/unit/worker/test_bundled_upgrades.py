@@ -21,6 +21,16 @@ PILLARS: dict[str, Any] = {
     "memcached": {"server": {"enabled": True}},
     "keystone": {"server": {"enabled": True, "database": DATABASE}},
     "glance": {"server": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
+    "neutron": {
+        "server": {
+            "enabled": True,
+            "database": DATABASE,
+            "identity": {**DATABASE, "tenant": "service"},
+            "backend": {"host": "ovn"},
+        }
+    },
+    "ovn": {"central": {"enabled": True}},
+    "openvswitch": {"switch": {"enabled": True}},
 }
 
 
@@ -52,6 +62,12 @@ def rules(formula: Formula, name: str) -> Upgrade:
         ("keystone", "2:24.0.0-1", "2:27.0.0-1", Verdict.FORBIDDEN, "2024.1 → 2025.1"),
         ("glance", "2:25.1.0-2+deb12u1", "2:30.0.0-3+deb13u2", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
         ("glance", "2:28.0.0-1", "2:30.0.0-1", Verdict.DOCUMENTED, ""),
+        ("neutron", "2:21.0.0-7+deb12u1", "2:26.0.3-0+deb13u3", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
+        ("neutron", "2:26.0.3-0+deb13u3", "2:21.0.0-7+deb12u1", Verdict.DOWNGRADE, "before-contract"),
+        ("ovn", "23.03.1-1~deb12u2", "25.03.0-1", Verdict.DOCUMENTED, ""),
+        ("ovn", "25.03.0-1", "25.03.1-1", Verdict.FREE, ""),
+        ("ovn", "25.03.0-1", "23.03.1-1~deb12u2", Verdict.DOWNGRADE, ""),
+        ("openvswitch", "3.1.0-2+deb12u1", "3.5.0-1+b1", Verdict.FREE, ""),
     ],
 )
 def test_debian_12_to_13(formula: Formula, name: str, old: str, new: str, verdict: Verdict, way: str) -> None:
@@ -66,10 +82,10 @@ def test_what_contracts_is_only_in_the_contract_stage(formula: Formula, name: st
     before = [word for stage in ("check", "expand", "migrate") for one in found.stage(stage) for word in one.command]
     assert not [word for word in before if "contract" in word or word in ("sync", "db_sync ")]
     contract = [one.command[-1].strip("-") for one in found.stage("contract")]
-    assert contract == (["contract"] if name in ("keystone", "glance") else [])
+    assert contract == (["contract"] if name in ("keystone", "glance", "neutron") else [])
 
 
-@pytest.mark.parametrize("name", ["keystone", "glance"])
+@pytest.mark.parametrize("name", ["keystone", "glance", "neutron"])
 def test_states_of_the_schema_say_no_contract(formula: Formula, name: str) -> None:
     low = Formula(formula.worker, BUNDLED / name, {name: PILLARS[name]}).compile(name)
     (state,) = (chunk.raw for chunk in low.chunks if chunk.id == f"{name}_syncdb")
