@@ -67,7 +67,10 @@ class ProcessHints:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A path that is no part of the container; ``kind`` is ``data`` or ``runtime`` (memory, shared with jobs)."""
+    """A path that is no part of the container.
+
+    ``kind`` is ``data``, ``runtime`` (memory, shared with jobs) or ``borrowed`` (the data of the node ``of``).
+    """
 
     name: str
     path: str
@@ -76,6 +79,8 @@ class Volume:
     """Whether replicas may have it in common."""
     each: bool = False
     """Whether each replica has one for itself, because they are members of a cluster that keeps them alike."""
+    of: str = ""
+    """Host name of the node whose data volume of that name is borrowed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,6 +237,8 @@ def _config_mounts(workload: Workload, one: Instance | None) -> list[dict[str, A
 
 def _key_of(workload: Workload, volume: Volume, number: int) -> str:
     """Replicas share data, and each has memory of its own."""
+    if volume.kind == "borrowed":
+        return f"{volume.of}-{volume.name}"
     return f"{workload.hostname(number) if volume.kind == 'runtime' else workload.fresh(workload.name)}-{volume.name}"
 
 
@@ -263,7 +265,7 @@ def _volumes(cloud: Cloud, workload: Workload) -> dict[str, Any]:
     found: dict[str, Any] = {}
     owner = workload.processes[0].user if workload.processes else ""
     for number in range(1, workload.replicas + 1):
-        for volume in workload.volumes:
+        for volume in (v for v in workload.volumes if v.kind != "borrowed"):
             memory = _memory(owner, "0755") if volume.kind == "runtime" else {}
             key = _key_of(workload, volume, number)
             found[key] = _volume(cloud, workload, key, memory)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from saltern.formulas.metadata import Balancer, Probe
+from saltern.formulas.metadata import Balancer, Probe, Volume
 from saltern.images.process import RuntimeDirectory
 from saltern.model.settings import Publish
 from saltern.targets import compose
@@ -134,6 +134,16 @@ def test_a_volume_wins_over_a_runtime_directory(path: str) -> None:
     one = workload({**raw, "volumes": [{"name": "sock", "path": path, "kind": "runtime"}]})
     mounts = [m["source"] for m in services(one)["a"]["volumes"]]
     assert mounts == ["a-sock"]
+
+
+def test_a_borrowed_volume_is_the_other_nodes(db: Workload, web: Workload) -> None:
+    lent = replace(db, volumes=(Volume("data", "/data", shared=True),))
+    one = replace(web, volumes=(Volume("data", "/theirs", "borrowed", of="db"),))
+    data = compose.project(Cloud("lab", (lent, one)), "podman")
+    assert [name for name in data["volumes"] if name.endswith("data")] == ["db-data"]
+    every = [(name, m) for name in ("db", "web") for m in data["services"][name]["volumes"]]
+    mounts = [(name, m["target"]) for name, m in every if m["source"] == "db-data"]
+    assert mounts == [("db", "/data"), ("web", "/theirs")]
 
 
 def test_data_volumes_are_no_memory(db: Workload) -> None:

@@ -225,6 +225,20 @@ def test_the_namespace_asks_for_what_all_pods_satisfy(process: Any, jobs: Any, l
     assert found["Namespace", "lab"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == level
 
 
+def test_a_borrowed_volume_is_a_claim_of_the_other_node_that_several_machines_can_have() -> None:
+    processes = [{"name": "p", "command": ["p"]}]
+    lender = {"name": "a", "processes": processes, "volumes": [{"name": "v", "path": "/v", "shared": True}]}
+    borrower = {"name": "b", "processes": processes}
+    borrower["volumes"] = [{"name": "v", "path": "/w", "kind": "borrowed", "of": "a"}]
+    found = made(lender, borrower)
+    (claim,) = (data for (kind, _), data in found.items() if kind == "PersistentVolumeClaim")
+    assert (claim["metadata"]["name"], claim["spec"]["accessModes"]) == ("a-v", ["ReadWriteMany"])
+    pod = pod_of(found, "StatefulSet", "b")
+    assert {"name": "v", "persistentVolumeClaim": {"claimName": "a-v"}} in pod["volumes"]
+    scripts = "".join(" ".join(c["command"]) for c in pod.get("initContainers", ()))
+    assert "content" not in scripts
+
+
 def test_a_device_is_the_machines_and_only_of_the_process_that_uses_it() -> None:
     processes = [{"name": "a", "command": ["a"], "devices": ["/dev/net/tun"]}, {"name": "b", "command": ["b"]}]
     pod = pod_of(made({"name": "a", "processes": processes}), "Deployment", "a")
