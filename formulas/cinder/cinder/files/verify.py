@@ -4,10 +4,11 @@ import time
 
 import openstack
 
+UP = ("cinder-volume", "up", "enabled")
 cloud = openstack.connect()
 storage = cloud.block_storage
 until = time.monotonic() + 90
-while not [s for s in storage.services() if s.binary == "cinder-volume" and s.state == "up" and s.status == "enabled"]:
+while UP not in [(s["binary"], s["state"], s["status"]) for s in storage.get("/os-services").json()["services"]]:
     if time.monotonic() > until:
         raise SystemExit("no cinder-volume is up")
     time.sleep(1)
