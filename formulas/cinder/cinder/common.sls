@@ -5,6 +5,17 @@ cinder_packages:
   - name: cinder-common
   - install_recommends: False
 
+{#- Debian 12: since 14.0.3 python3-oslo.messaging keeps only what is no secret of a request for notifications, and Cinder 21 takes
+    that a value is missing for a wrong one: no volume could be made or removed. Later releases of Cinder say what these lines make. #}
+cinder_notifications:
+  file.replace:
+  - name: /usr/lib/python3/dist-packages/cinder/context.py
+  - pattern: values\.get\('read_deleted'\)
+  - repl: values.get('read_deleted', 'no')
+  - backup: False
+  - require:
+    - pkg: cinder_packages
+
 cinder_config:
   file.managed:
   - name: /etc/cinder/cinder.conf

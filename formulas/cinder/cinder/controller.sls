@@ -58,6 +58,7 @@ cinder_syncdb:
     - file: cinder_lock_directory
   - watch:
     - file: cinder_config
+    - file: cinder_notifications
     - file: {{ service }}_default
 {%- if service == controller.services.api %}
     - file: cinder_uwsgi

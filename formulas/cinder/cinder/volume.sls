@@ -95,6 +95,7 @@ cinder_volume_service:
 {%- endif %}
   - watch:
     - file: cinder_config
+    - file: cinder_notifications
     - file: {{ volume.service }}_default
 
 {%- endif %}
