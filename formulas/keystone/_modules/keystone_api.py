@@ -87,7 +87,7 @@ def call(auth, method, path, body=None, accept=(200, 201, 204)):
 
 def find(auth, collection, **filters):
     """
-    The items of a collection (``projects``, ``users``, ``roles``, ``services``, ``endpoints``) that match.
+    The items of a collection (``domains``, ``projects``, ``users``, ``roles``, ``services``, ``endpoints``) that match.
     """
     query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in sorted(filters.items()))
     return call(auth, "GET", f"/{collection}?{query}")[collection]

@@ -1,8 +1,8 @@
 """
-Projects, roles, users, services and endpoints of Keystone, over its REST API.
+Domains, projects, roles, users, services and endpoints of Keystone, over its REST API.
 
-Each state takes ``auth`` as the execution module ``keystone_api`` describes it. Passwords never show in changes or
-comments.
+Each state takes ``auth`` as the execution module ``keystone_api`` describes it. A domain is given by its name, or as
+``default``, the id of the one that is always there. Passwords never show in changes or comments.
 """
 
 from salt.exceptions import CommandExecutionError
@@ -18,12 +18,19 @@ class _Missing(Exception):
     """Something that the resource refers to does not exist (yet)."""
 
 
+def domain_present(name, auth, description="", enabled=True):
+    """
+    Ensure that a domain exists.
+    """
+    return _present("domain", name, auth, {"name": name}, {"description": description, "enabled": enabled})
+
+
 def project_present(name, auth, description="", domain="default", enabled=True):
     """
     Ensure that a project exists.
     """
     wanted = {"description": description, "enabled": enabled}
-    return _present("project", name, auth, {"name": name, "domain_id": domain}, wanted)
+    return _present("project", name, auth, lambda: {"name": name, "domain_id": _domain(auth, domain)}, wanted)
 
 
 def role_present(name, auth):
@@ -59,30 +66,37 @@ def user_present(name, auth, password, domain="default", email=None, description
     wanted.update({k: v for k, v in {"email": email, "description": description}.items() if v is not None})
 
     def differing(_existing):
-        if enabled and not __salt__["keystone_api.authenticates"](auth, name, password, domain):
+        if enabled and not __salt__["keystone_api.authenticates"](auth, name, password, _domain(auth, domain)):
             return {"password": password}
         return {}
 
-    return _present("user", name, auth, {"name": name, "domain_id": domain}, wanted, {"password": password}, differing)
+    def key():
+        return {"name": name, "domain_id": _domain(auth, domain)}
+
+    return _present("user", name, auth, key, wanted, {"password": password}, differing)
 
 
-def role_assigned(name, auth, user, project, user_domain="default", project_domain="default"):
+def role_assigned(name, auth, user, project=None, user_domain="default", project_domain="default"):
     """
-    Ensure that the user has role ``name`` in the project.
+    Ensure that the user has role ``name`` in the project; without one in ``project_domain`` itself.
     """
-    what = f"Role {name} of {user} in {project}"
+    place = project or project_domain
+    what = f"Role {name} of {user} in {place}"
     ret = {"name": name, "result": True, "changes": {}, "comment": f"{what} is already assigned"}
     try:
         try:
-            user_id = _one(auth, "users", name=user, domain_id=user_domain)["id"]
-            project_id = _one(auth, "projects", name=project, domain_id=project_domain)["id"]
-            path = f"/projects/{project_id}/users/{user_id}/roles/{_one(auth, 'roles', name=name)['id']}"
+            user_id = _one(auth, "users", name=user, domain_id=_domain(auth, user_domain))["id"]
+            target = f"/domains/{_domain(auth, project_domain)}"
+            if project:
+                filters = {"name": project, "domain_id": _domain(auth, project_domain)}
+                target = f"/projects/{_one(auth, 'projects', **filters)['id']}"
+            path = f"{target}/users/{user_id}/roles/{_one(auth, 'roles', name=name)['id']}"
             if __salt__["keystone_api.call"](auth, "HEAD", path) is not None:
                 return ret
         except _Missing:
             if not __opts__["test"]:
                 raise
-        ret["changes"] = {f"{user} in {project}": {"old": "", "new": name}}
+        ret["changes"] = {f"{user} in {place}": {"old": "", "new": name}}
         if __opts__["test"]:
             return {**ret, "result": None, "comment": f"{what} would be assigned"}
         __salt__["keystone_api.call"](auth, "PUT", path)
@@ -93,7 +107,7 @@ def role_assigned(name, auth, user, project, user_domain="default", project_doma
 
 def absent(name, auth, kind, **key):
     """
-    Ensure that there is no such item; ``kind`` is project, role, user, service or endpoint, ``key`` further filters.
+    Ensure that there is no such item; ``kind`` is domain, project, role, user, service or endpoint, ``key`` further filters.
     """
     filters = {**({} if kind == "endpoint" else {"name": name}), **{k: v for k, v in key.items() if not k.startswith("__")}}
     ret = {"name": name, "result": True, "changes": {}, "comment": f"{kind} {name} is not present"}
@@ -116,6 +130,10 @@ def _one(auth, collection, **filters):
     if not found:
         raise _Missing(f"there is no {collection[:-1]} {filters.get('name')}")
     return found[0]
+
+
+def _domain(auth, domain):
+    return domain if domain == "default" else _one(auth, "domains", name=domain)["id"]
 
 
 def _present(kind, label, auth, key, wanted, secret=None, more=None):

@@ -66,6 +66,43 @@ keystone_client_packages:
 {%- endfor %}
 {%- endfor %}
 
+{%- for name, domain in identity.get('domain', {}) | dictsort %}
+{%- set id = 'keystone_' ~ cloud ~ '_domain_' ~ name %}
+
+{{ id | json }}:
+  keystone_resource.domain_present:
+  - name: {{ name | json }}
+  - description: {{ domain.get('description', '') | json }}
+{{- common() }}
+
+{%- for user_name, user in domain.get('user', {}) | dictsort %}
+
+{{ (id ~ '_user_' ~ user_name) | json }}:
+  keystone_resource.user_present:
+  - name: {{ user_name | json }}
+  - password: {{ user.password | json }}
+  - email: {{ user.get('email') | json }}
+  - domain: {{ name | json }}
+{{- common() }}
+    - keystone_resource: {{ id | json }}
+
+{%- for role in user.get('roles', ['admin'] if user.get('is_admin', False) else []) %}
+
+{{ (id ~ '_user_' ~ user_name ~ '_' ~ role) | json }}:
+  keystone_resource.role_assigned:
+  - name: {{ role | json }}
+  - user: {{ user_name | json }}
+  - user_domain: {{ name | json }}
+  - project_domain: {{ name | json }}
+{{- common() }}
+    - keystone_resource: {{ (id ~ '_user_' ~ user_name) | json }}
+{%- if role in identity.get('roles', []) %}
+    - keystone_resource: {{ ('keystone_' ~ cloud ~ '_role_' ~ role) | json }}
+{%- endif %}
+{%- endfor %}
+{%- endfor %}
+{%- endfor %}
+
 {%- for name, service in identity.get('service', {}) | dictsort %}
 {%- set id = 'keystone_' ~ cloud ~ '_service_' ~ name %}
 

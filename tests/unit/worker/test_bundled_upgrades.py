@@ -33,6 +33,8 @@ PILLARS: dict[str, Any] = {
     },
     "ovn": {"central": {"enabled": True}},
     "openvswitch": {"switch": {"enabled": True}},
+    "cinder": {"controller": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
+    "heat": {"server": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
 }
 ADDITIVE = ("placement", "nova")
 
@@ -76,6 +78,11 @@ def rules(formula: Formula, name: str) -> Upgrade:
         ("ovn", "25.03.0-1", "25.03.1-1", Verdict.FREE, ""),
         ("ovn", "25.03.0-1", "23.03.1-1~deb12u2", Verdict.DOWNGRADE, ""),
         ("openvswitch", "3.1.0-2+deb12u1", "3.5.0-1+b1", Verdict.FREE, ""),
+        ("cinder", "2:21.3.1-1~deb12u1", "2:26.0.0-2", Verdict.FORBIDDEN, "2023.1 → 2024.1 → 2025.1"),
+        ("cinder", "2:21.3.1-1", "2:22.0.0-1", Verdict.DOCUMENTED, ""),
+        ("cinder", "2:26.0.0-2", "2:21.3.1-1~deb12u1", Verdict.DOWNGRADE, ""),
+        ("heat", "1:19.0.0-3", "1:24.0.0-2", Verdict.FORBIDDEN, "2023.1 → 2024.1 → 2025.1"),
+        ("heat", "1:22.0.0-1", "1:24.0.0-2", Verdict.DOCUMENTED, ""),
     ],
 )
 def test_debian_12_to_13(formula: Formula, name: str, old: str, new: str, verdict: Verdict, way: str) -> None:
@@ -94,6 +101,9 @@ def test_what_contracts_is_only_in_the_contract_stage(formula: Formula, name: st
     ]
     contract = [one.command[-1].strip("-") for one in found.stage("contract")]
     assert contract == (["contract"] if name in ("keystone", "glance", "neutron") else [])
+    contract = [one.command[-1].strip("-") for one in found.stage("contract")]
+    assert not [word for word in before if "contract" in word or (contract and word in ("sync", "db_sync "))]
+    assert contract == (["contract"] if name in ("keystone", "glance") else [])
 
 
 @pytest.mark.parametrize("name", ["keystone", "glance", "neutron"])
