@@ -1,4 +1,4 @@
-"""The formula for OpenSDN, of which no packages are public for Debian: what Salt makes of it, as far as that can be seen."""
+"""The formula for OpenSDN, which has no public packages for Debian: what Salt makes of it, as far as that shows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from saltern.plan.upgrade import Verdict, judge
 from .conftest import Formula
 
 ROOT = Path(__file__).parents[3] / "formulas" / "opensdn"
-PASSWORD = "pa$$ #w'ord"  # noqa: S105 - what a careless template breaks
+PASSWORD = "pa$$ #w'ord"
+"""What a careless template breaks."""
 KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmQ\n-----END PGP PUBLIC KEY BLOCK-----\n"
 
 
