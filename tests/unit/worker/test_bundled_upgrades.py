@@ -21,6 +21,7 @@ PILLARS: dict[str, Any] = {
     "memcached": {"server": {"enabled": True}},
     "keystone": {"server": {"enabled": True, "database": DATABASE}},
     "glance": {"server": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
+    "horizon": {"server": {"enabled": True, "identity": DATABASE, "cache": {"members": [{"host": "memcached"}]}}},
 }
 
 
@@ -52,6 +53,9 @@ def rules(formula: Formula, name: str) -> Upgrade:
         ("keystone", "2:24.0.0-1", "2:27.0.0-1", Verdict.FORBIDDEN, "2024.1 → 2025.1"),
         ("glance", "2:25.1.0-2+deb12u1", "2:30.0.0-3+deb13u2", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
         ("glance", "2:28.0.0-1", "2:30.0.0-1", Verdict.DOCUMENTED, ""),
+        ("horizon", "3:23.0.0-5+deb12u2", "3:25.3.0-3+deb13u1", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
+        ("horizon", "3:24.0.0-1", "3:25.3.0-1", Verdict.DOCUMENTED, ""),
+        ("horizon", "3:25.3.0-3+deb13u1", "3:25.3.1-1", Verdict.FREE, ""),
     ],
 )
 def test_debian_12_to_13(formula: Formula, name: str, old: str, new: str, verdict: Verdict, way: str) -> None:

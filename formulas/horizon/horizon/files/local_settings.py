@@ -7,8 +7,8 @@ import os
 
 DEBUG = {{ server.debug }}
 LOCAL_PATH = os.path.dirname(os.path.abspath(__file__))
-SECRET_KEY = json.loads({{ server.secret_key | string | json | python }})
-ALLOWED_HOSTS = json.loads({{ hosts | json | python }})
+SECRET_KEY = json.loads({{ server.secret_key | string | json | json }})
+ALLOWED_HOSTS = json.loads({{ hosts | json | json }})
 TIME_ZONE = "UTC"
 
 OPENSTACK_KEYSTONE_URL = "{{ identity.get('protocol', 'http') }}://{{ identity.host }}:{{ identity.get('port', 5000) }}/v3"
@@ -16,7 +16,7 @@ OPENSTACK_KEYSTONE_DEFAULT_ROLE = "member"
 # it stands beside the services
 OPENSTACK_ENDPOINT_TYPE = "internalURL"
 SECONDARY_ENDPOINT_TYPE = "publicURL"
-DEFAULT_SERVICE_REGIONS = {"*": json.loads({{ server.region | json | python }})}
+DEFAULT_SERVICE_REGIONS = {"*": json.loads({{ server.region | json | json }})}
 
 SESSION_ENGINE = "django.contrib.sessions.backends.cache"
 SESSION_TIMEOUT = {{ server.session_timeout }}
@@ -40,5 +40,5 @@ LOGGING = {
     "loggers": {name: {"level": "WARNING"} for name in ("keystoneauth", "requests", "urllib3", "django.template", "scss")},
 }
 {%- for name, value in server.settings | dictsort %}
-{{ name }} = json.loads({{ value | json | python }})
+{{ name }} = json.loads({{ value | json | json }})
 {%- endfor %}
