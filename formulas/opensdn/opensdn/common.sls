@@ -7,7 +7,7 @@
 opensdn_repo_key:
   file.managed:
   - name: /etc/apt/keyrings/opensdn.asc
-  - contents: {{ repo.key | json }}
+  - contents: {{ repo.signed_by | json }}
   - user: root
   - group: root
   - mode: '0644'

@@ -13,6 +13,7 @@ from saltern.formulas.metadata import Metadata, read_metadata
 from saltern.formulas.schemas import load_schemas
 from saltern.formulas.sources import Formula as Source
 from saltern.formulas.upgrades import read_upgrades
+from saltern.phases import Hints, Phase, split
 from saltern.plan.upgrade import Verdict, judge
 
 from .conftest import Formula
@@ -28,7 +29,7 @@ def members(*hosts: str) -> dict[str, Any]:
 
 
 COMMON: dict[str, Any] = {
-    "repo": {"uri": "https://packages.example/opensdn", "suite": "bookworm", "components": ["main"], "key": KEY},
+    "repo": {"uri": "https://packages.example/opensdn", "suite": "bookworm", "components": ["main"], "signed_by": KEY},
     "identity": {"host": "keystone", "user": "opensdn", "password": PASSWORD, "tenant": "service"},
     "config": members("config-1", "config-2"),
     "control": members("control-1", "control-2"),
@@ -91,9 +92,18 @@ def test_a_role_installs_before_it_configures_and_runs_what_it_names(formula: Fo
     chunks = node(formula, role).compile("opensdn").chunks
     packages = [chunk.raw for chunk in chunks if chunk.raw["state"] == "pkg"]
     assert packages
-    assert all({"file": "opensdn_repo"} in chunk["require"] for chunk in packages)
+    assert all(chunk["require"] == [{"file": "opensdn_repo"}, {"file": "opensdn_repo_key"}] for chunk in packages)
     running = {chunk.raw["name"] for chunk in chunks if chunk.raw["state"] == "service"}
     assert set(metadata(formula, role).processes) == running
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_source_is_in_the_image_and_the_settings_are_not(formula: Formula, role: str) -> None:
+    phases = split(node(formula, role).compile("opensdn"), Hints(metadata(formula, role).phases))
+    built = {chunk.id for chunk in phases.of(Phase.BUILD)}
+    assert {"opensdn_repo", "opensdn_repo_key"} < built
+    assert not [chunk for chunk in built if ".conf" in chunk or ".ini" in chunk or ".js" in chunk]
+    assert bool(phases.of(Phase.HOST)) is (role == "vrouter")
 
 
 def test_the_source_is_signed(formula: Formula) -> None:
