@@ -59,9 +59,10 @@ class Browser:
         self._selector.close()
 
     def visit(self, url: str) -> None:
-        """Load a page, with all that belongs to it."""
+        """Load a page, with all that belongs to it; its scripts may give it another address."""
+        self.run("window.left = true")
         self._send("Page.navigate", url=url)
-        self.wait(f"location.href.startsWith({json.dumps(url)}) && document.readyState === 'complete'")
+        self.wait("window.left === undefined && document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
@@ -155,8 +156,8 @@ def _ensure_image(engine: Engine, cache: Path, folder: Path) -> None:
 
 
 def fill_in(page: Browser, url: str, user: str, password: str) -> None:
-    """The dashboard's login form, sent."""
-    page.visit(f"{url}/auth/login/")
+    """The dashboard's login form, sent; the page after it is one that needs no service but Keystone."""
+    page.visit(f"{url}/auth/login/?next=/identity/")
     page.run(f"document.querySelector('#id_username').value = {json.dumps(user)}")
     page.run(f"document.querySelector('#id_password').value = {json.dumps(password)}")
     page.run("document.querySelector('#loginBtn').click()")

@@ -50,7 +50,9 @@ if not styles:
     say("the login form has no style sheet")
 size = sum(len(get(link)[1]) for link in styles)
 
-login = {name: form.fields[name] for name in ("csrfmiddlewaretoken", "region", "next") if name in form.fields}
+login = {name: form.fields[name] for name in ("csrfmiddlewaretoken", "region") if name in form.fields}
+# the page that users see first is of Nova, which a cloud may not have
+login["next"] = "/identity/"
 url, text = get("/auth/login/", {**login, "username": os.environ["OS_USERNAME"], "password": os.environ["OS_PASSWORD"]})
 page = Page(text)
 if "sessionid" not in {one.name for one in cookies} or not any("/auth/logout/" in link for link in page.links):
