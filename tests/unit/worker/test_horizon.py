@@ -66,8 +66,12 @@ def test_cookies_are_for_tls_where_users_have_it(formula: Formula, url: str, hos
 
 
 def test_sessions_are_in_all_caches(formula: Formula) -> None:
-    cache = settings(formula, "cache.py")["CACHES"]["default"]
-    assert cache["LOCATION"] == ["cache-1:11211", "cache-2:11212"]
+    caches = settings(formula, "cache.py")["CACHES"]
+    assert caches["default"]["LOCATION"] == ["cache-1:11211", "cache-2:11212"]
+
+
+def test_parts_of_pages_are_not_shared_between_releases(formula: Formula) -> None:
+    assert "LOCATION" not in settings(formula, "cache.py")["CACHES"]["template_fragments"]
 
 
 @pytest.mark.parametrize(("port", "capabilities"), [(80, ("NET_BIND_SERVICE",)), (8080, ())])
