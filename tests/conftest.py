@@ -23,7 +23,7 @@ from .e2e.driver import copy_of_example, free_port
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
-settings.register_profile("steady", derandomize=not os.environ.get("SALTERN_TESTS_HUNT"))
+settings.register_profile("steady", derandomize=not os.environ.get("SALTERN_TESTS_HUNT"), deadline=None)
 settings.load_profile("steady")
 
 DAEMON_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "saltern-tests" / "dockerd"
