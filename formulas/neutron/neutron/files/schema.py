@@ -1,0 +1,47 @@
+"""Makes the schema of an empty database, and expands that of any other; what an older Neutron needs stays there.
+
+With "check" it only ends with 0 when there is nothing to do.
+"""
+import os
+import sys
+
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from neutron.db.migration import cli
+from sqlalchemy import create_engine, inspect
+
+FILES = ["--config-file", "/etc/neutron/neutron.conf", "--config-file", "/etc/neutron/plugins/ml2/ml2_conf.ini"]
+cli.CONF([*FILES, "--subproject", "neutron", "current"], project="neutron")
+
+
+def below(script, heads):
+    """All revisions that the heads need, and themselves."""
+    found, left = set(), list(heads)
+    while left:
+        revision = script.get_revision(left.pop())
+        if revision.revision not in found:
+            found.add(revision.revision)
+            for more in (revision.down_revision, revision.dependencies):
+                left += [more] if isinstance(more, str) else more or ()
+    return found
+
+
+config = cli.get_neutron_config()
+engine = create_engine(cli.CONF.database.connection)
+with engine.connect() as connection:
+    options = {"version_table": cli.get_alembic_version_table(config)}
+    heads = MigrationContext.configure(connection, opts=options).get_current_heads()
+script = ScriptDirectory.from_config(config)
+known = {revision.revision for revision in script.walk_revisions()}
+if not heads and not inspect(engine).get_table_names():
+    todo = ["upgrade", "heads"]
+elif not set(heads) <= known:
+    todo = []  # of a newer Neutron, which has expanded it for itself: this one still works with it until it is contracted
+elif script.get_revision("expand@head").revision in below(script, heads):
+    todo = []
+else:
+    todo = ["upgrade", "--expand"]
+if "check" in sys.argv:
+    sys.exit("neutron-db-manage " + " ".join(todo) if todo else 0)
+if todo:
+    os.execvp("neutron-db-manage", ["neutron-db-manage", *FILES, *todo])

@@ -1,0 +1,9 @@
+{%- if pillar.neutron is defined %}
+include:
+{%- if pillar.neutron.server is defined %}
+- neutron.server
+{%- endif %}
+{%- if pillar.neutron.metadata is defined %}
+- neutron.metadata
+{%- endif %}
+{%- endif %}

@@ -1,0 +1,61 @@
+{%- from "neutron/map.jinja" import metadata, server with context %}
+{%- if metadata.get('enabled', False) %}
+
+neutron_metadata_packages:
+  pkg.installed:
+  - names: {{ metadata.pkgs | json }}
+  - install_recommends: False
+
+neutron_metadata_config:
+  file.managed:
+  - name: /etc/neutron/neutron_ovn_metadata_agent.ini
+  - source: salt://neutron/files/neutron_ovn_metadata_agent.ini
+  - template: jinja
+  - user: root
+  - group: neutron
+  - mode: '0640'
+  - show_changes: False
+  - require:
+    - pkg: neutron_metadata_packages
+{%- if not server.get('enabled', False) %}
+
+{#- Read after the agent's own file, so the package's would win over that. #}
+neutron_metadata_common:
+  file.managed:
+  - name: /etc/neutron/neutron.conf
+  - source: salt://neutron/files/agent.conf
+  - template: jinja
+  - user: root
+  - group: neutron
+  - mode: '0640'
+  - require:
+    - pkg: neutron_metadata_packages
+{%- endif %}
+
+neutron_metadata_default:
+  file.managed:
+  - name: /etc/default/{{ metadata.service }}
+  - contents: |
+      # Managed by Salt: neutron.metadata
+      # Read by /etc/init.d/{{ metadata.service }}; the unit calls it with systemd-start and keeps what goes to stderr.
+      if [ "$1" = systemd-start ]; then
+        USE_LOGFILE=no
+      fi
+  - user: root
+  - group: root
+  - mode: '0644'
+  - require:
+    - pkg: neutron_metadata_packages
+
+neutron_metadata_service:
+  service.running:
+  - name: {{ metadata.service }}
+  - enable: True
+  - watch:
+    - file: neutron_metadata_config
+    - file: neutron_metadata_default
+{%- if not server.get('enabled', False) %}
+    - file: neutron_metadata_common
+{%- endif %}
+
+{%- endif %}
