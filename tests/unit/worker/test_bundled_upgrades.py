@@ -21,7 +21,10 @@ PILLARS: dict[str, Any] = {
     "memcached": {"server": {"enabled": True}},
     "keystone": {"server": {"enabled": True, "database": DATABASE}},
     "glance": {"server": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
+    "placement": {"server": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
+    "nova": {"controller": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
 }
+ADDITIVE = ("placement", "nova")
 
 
 def rules(formula: Formula, name: str) -> Upgrade:
@@ -52,6 +55,11 @@ def rules(formula: Formula, name: str) -> Upgrade:
         ("keystone", "2:24.0.0-1", "2:27.0.0-1", Verdict.FORBIDDEN, "2024.1 → 2025.1"),
         ("glance", "2:25.1.0-2+deb12u1", "2:30.0.0-3+deb13u2", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
         ("glance", "2:28.0.0-1", "2:30.0.0-1", Verdict.DOCUMENTED, ""),
+        ("placement", "8.0.0-2", "13.0.0-1", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
+        ("placement", "8.0.0-2", "9.0.0-1", Verdict.DOCUMENTED, ""),
+        ("nova", "2:26.2.2-1~deb12u5", "2:31.0.0-6+deb13u3", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
+        ("nova", "2:31.0.0-6+deb13u3", "2:26.2.2-1~deb12u5", Verdict.DOWNGRADE, ""),
+        ("nova", "2:29.0.0-1", "2:31.0.0-1", Verdict.DOCUMENTED, ""),
     ],
 )
 def test_debian_12_to_13(formula: Formula, name: str, old: str, new: str, verdict: Verdict, way: str) -> None:
@@ -64,7 +72,10 @@ def test_debian_12_to_13(formula: Formula, name: str, old: str, new: str, verdic
 def test_what_contracts_is_only_in_the_contract_stage(formula: Formula, name: str) -> None:
     found = rules(formula, name)
     before = [word for stage in ("check", "expand", "migrate") for one in found.stage(stage) for word in one.command]
-    assert not [word for word in before if "contract" in word or word in ("sync", "db_sync ")]
+    # a schema that is only added to is synced as a whole
+    assert not [
+        word for word in before if "contract" in word or (word in ("sync", "db_sync ") and name not in ADDITIVE)
+    ]
     contract = [one.command[-1].strip("-") for one in found.stage("contract")]
     assert contract == (["contract"] if name in ("keystone", "glance") else [])
 
@@ -78,3 +89,16 @@ def test_states_of_the_schema_say_no_contract(formula: Formula, name: str) -> No
     script = state["env"][0]["SCHEMA"]
     compile(script, "schema.py", "exec")
     assert [line for line in script.splitlines() if "contract" in line and "todo" in line and "#" not in line] == []
+
+
+def test_placement_goes_before_nova_and_that_before_its_computes(formula: Formula) -> None:
+    compute = {**PILLARS["nova"]["controller"], "database": {}}
+    bundled = Formula(formula.worker, BUNDLED / "nova", {"nova": {**PILLARS["nova"], "compute": compute}})
+    low = bundled.compile("nova", kinds=("container", "upgrade"))
+    both = read_upgrades("node", read_metadata("node", low.metadata).raw)
+    orders = [one.order for one in (rules(formula, "glance"), rules(formula, "placement"), *both)]
+    assert orders == sorted(set(orders))
+    assert [one.package for one in both] == ["nova-api", "nova-compute"]
+    started = [chunk.raw["name"] for chunk in low.chunks if chunk.raw["fun"] == "running"]
+    assert started[0] == "nova-conductor"
+    assert started[-2:] == ["nova-api", "nova-compute"]

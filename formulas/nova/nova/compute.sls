@@ -1,0 +1,62 @@
+{%- from "nova/map.jinja" import compute with context %}
+{%- if compute.get('enabled', False) %}
+include:
+- nova.common
+
+nova_compute_config:
+  file.managed:
+  - name: /etc/nova/nova-compute.conf
+  - source: salt://nova/files/nova-compute.conf
+  - template: jinja
+  - user: root
+  - group: {{ compute.user }}
+  - mode: '0640'
+  - require:
+    - pkg: nova_packages
+
+nova_compute_as_root:
+  file.managed:
+  - name: /etc/nova/as-root
+  - source: salt://nova/files/as-root
+  - user: root
+  - group: root
+  - mode: '0755'
+  - require:
+    - pkg: nova_packages
+
+nova_default_{{ compute.service }}:
+  file.managed:
+  - name: /etc/default/{{ compute.service }}
+  - source: salt://nova/files/default
+  - user: root
+  - group: root
+  - mode: '0644'
+  - require:
+    - pkg: nova_packages
+
+{%- if compute.ovs.datapath_type == 'netdev' and compute.version == 'zed' %}
+
+{#- Neutron tells Nova a bridge's datapath only since 2023.1, and os-vif sets what it takes for the usual one for each guest. #}
+nova_compute_datapath:
+  file.replace:
+  - name: /usr/lib/python3/dist-packages/vif_plug_ovs/ovs.py
+  - pattern: 'def _get_vif_datapath_type\(vif, datapath=constants\.OVS_DATAPATH_SYSTEM\)'
+  - repl: 'def _get_vif_datapath_type(vif, datapath=constants.OVS_DATAPATH_NETDEV)'
+  - backup: False
+  - require:
+    - pkg: nova_packages
+  - watch_in:
+    - service: nova_compute_service
+{%- endif %}
+
+nova_compute_service:
+  service.running:
+  - name: {{ compute.service }}
+  - enable: True
+  - watch:
+    - file: nova_config
+    - file: nova_compute_config
+    - file: nova_compute_as_root
+    - file: nova_default_{{ compute.service }}
+
+{%- endif %}
