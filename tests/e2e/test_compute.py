@@ -137,8 +137,11 @@ def _on_free_ports(model: Path) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def site(compute: Cloud) -> Site:
-    """The image of the guest, a flavor, a network, and a security group "closed" that lets nothing in."""
-    connection = client(compute)
+    return prepared(client(compute))
+
+
+def prepared(connection: Any) -> Site:
+    """Makes the image of the guest, a flavor, a network, and a security group "closed" that lets nothing in."""
     network = connection.network.create_network(name="guests")
     connection.network.create_subnet(name="guests", network_id=network.id, ip_version=4, cidr="10.77.0.0/24")
     connection.network.create_security_group(name="closed")
