@@ -34,21 +34,6 @@ nova_default_{{ compute.service }}:
   - require:
     - pkg: nova_packages
 
-{%- if compute.ovs.datapath_type == 'netdev' and compute.version == 'zed' %}
-
-{#- Neutron tells Nova a bridge's datapath only since 2023.1, and os-vif sets what it takes for the usual one for each guest. #}
-nova_compute_datapath:
-  file.replace:
-  - name: /usr/lib/python3/dist-packages/vif_plug_ovs/ovs.py
-  - pattern: 'def _get_vif_datapath_type\(vif, datapath=constants\.OVS_DATAPATH_SYSTEM\)'
-  - repl: 'def _get_vif_datapath_type(vif, datapath=constants.OVS_DATAPATH_NETDEV)'
-  - backup: False
-  - require:
-    - pkg: nova_packages
-  - watch_in:
-    - service: nova_compute_service
-{%- endif %}
-
 nova_compute_service:
   service.running:
   - name: {{ compute.service }}

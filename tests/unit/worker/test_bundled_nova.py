@@ -1,0 +1,72 @@
+"""What Placement and Nova say around their services, rendered by Salt."""
+
+from __future__ import annotations
+
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saltern.formulas.metadata import Metadata, read_metadata
+
+from .conftest import Formula
+
+BUNDLED = Path(__file__).parents[3] / "formulas"
+SECRET = "pa/ss$word"
+"""What no command line may show."""
+COMMON: dict[str, Any] = {
+    "enabled": True,
+    "identity": {"host": "keystone", "user": "u", "password": SECRET, "tenant": "service"},
+    "message_queue": {"host": "rabbitmq", "port": 5671, "user": "u", "password": SECRET},
+}
+SERVED = {**COMMON, "database": {"host": "mariadb", "name": "x", "user": "u", "password": SECRET}}
+SHARES = [{"share": "cinder:/volumes", "name": "nfs", "host": "cinder"}, {"share": "filer:/a", "name": "a"}]
+PILLARS = {
+    "placement": {"placement": {"server": SERVED}},
+    "controller": {"nova": {"controller": {**SERVED, "metadata": {"password": SECRET}}}},
+    "compute": {
+        "nova": {"compute": {**COMMON, "host": "kvm1", "network": {"host": "neutron"}, "volume": {"shares": SHARES}}}
+    },
+}
+
+
+def metadata(formula: Formula, name: str) -> Metadata:
+    (root,) = PILLARS[name]
+    bundled = Formula(formula.worker, BUNDLED / root, PILLARS[name])
+    return read_metadata("node", bundled.compile(root, kinds=("container", "verify", "upgrade")).metadata)
+
+
+@pytest.mark.parametrize("name", PILLARS)
+def test_no_secret_is_on_a_command_line(formula: Formula, name: str) -> None:
+    found = metadata(formula, name)
+    commands = [check.command for check in found.checks] + [hints.command for hints in found.processes.values()]
+    assert found.checks
+    assert SECRET not in str(commands)
+    assert [check.environment["OS_PASSWORD"] for check in found.checks] == [SECRET]
+    (script,) = (check.command[check.command.index("-c") + 1] for check in found.checks)
+    compile(script, "verify.py", "exec")
+
+
+def test_only_a_compute_is_root(formula: Formula) -> None:
+    controller, compute = (metadata(formula, name).processes for name in ("controller", "compute"))
+    assert next(iter(controller)) == "nova-conductor"
+    assert {hints.user for hints in controller.values()} == {None}
+    assert {hints.capabilities for hints in controller.values()} == {()}
+    (only,) = compute.values()
+    assert (only.user, only.capabilities) == ("root", ("CHOWN", "DAC_OVERRIDE", "FOWNER", "NET_ADMIN"))
+    assert only.probe is not None
+    assert only.probe.command[-1] == "5671"
+
+
+def test_a_compute_needs_no_database(formula: Formula) -> None:
+    assert {one.host for one in metadata(formula, "compute").connects} == {"keystone", "rabbitmq", "neutron"}
+    assert {one.host for one in metadata(formula, "controller").connects} == {"keystone", "rabbitmq", "mariadb"}
+
+
+def test_a_share_of_another_node_is_where_nova_would_mount_it(formula: Formula) -> None:
+    state, share = metadata(formula, "compute").volumes
+    assert (state.path, state.kind) == ("/var/lib/nova", "data")
+    # https://docs.openstack.org/nova/latest/configuration/config.html#libvirt.nfs_mount_point_base
+    path = f"/var/lib/nova/mnt/{md5(b'cinder:/volumes', usedforsecurity=False).hexdigest()}"
+    assert (share.name, share.path, share.kind, share.of) == ("nfs", path, "borrowed", "cinder")
