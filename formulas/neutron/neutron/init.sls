@@ -6,4 +6,7 @@ include:
 {%- if pillar.neutron.metadata is defined %}
 - neutron.metadata
 {%- endif %}
+{%- if pillar.neutron.agent is defined %}
+- neutron.agent
+{%- endif %}
 {%- endif %}

@@ -40,4 +40,11 @@ openvswitch_forwarding:
   - watch:
     - cmd: openvswitch_settings
 
+openvswitch_addresses:
+  cmd.run:
+  - name: sh {{ switch.settings }} addresses
+  - unless: sh {{ switch.settings }} addresses check
+  - require:
+    - service: openvswitch_forwarding
+
 {%- endif %}

@@ -1,4 +1,4 @@
-"""The scripts by which keystone and glance bring their database's schema along: what they run on which database.
+"""The scripts by which keystone, glance and neutron bring their database's schema along: what they run on which database.
 
 The services' code is played by small modules; the revisions are like the real ones: a base, and two branches of which
 contract needs expand.
@@ -59,13 +59,24 @@ def get_alembic_branch_head(branch): return oslo.STATE["expand"]
 import oslo
 def has_pending_migrations(engine): return oslo.STATE["pending"]
 """,
+    "neutron/__init__.py": "",
+    "neutron/db/__init__.py": "",
+    "neutron/db/migration/__init__.py": "",
+    "neutron/db/migration/cli.py": """
+class Conf:
+    class database: connection = "mysql://"
+    def __call__(self, *_, **__): pass
+CONF = Conf()
+def get_neutron_config(): pass
+def get_alembic_version_table(config): return "alembic_version"
+""",
     "alembic/__init__.py": "",
     "alembic/runtime/__init__.py": "",
     "alembic/runtime/migration.py": """
 import oslo
 class MigrationContext:
     @classmethod
-    def configure(cls, connection): return cls()
+    def configure(cls, connection, opts=None): return cls()
     def get_current_heads(self): return tuple(oslo.STATE["heads"])
 """,
     "alembic/script.py": """
@@ -76,7 +87,7 @@ class ScriptDirectory:
     def walk_revisions(self): return [oslo.Revision(name) for name in oslo.STATE["revisions"]]
     def get_revision(self, name): return oslo.Revision(oslo.STATE["expand"] if name == "expand@head" else name)
 """,
-    "sqlalchemy.py": "def inspect(engine): return engine\n",
+    "sqlalchemy.py": "import oslo\ndef inspect(engine): return engine\ndef create_engine(url): return oslo.Here()\n",
 }
 
 OLD = {"base": (None, None), "expand1": ("base", None), "contract1": ("base", "expand1")}
@@ -90,7 +101,7 @@ def run(folder: Path, service: str, *arguments: str, **state: object) -> tuple[i
         (folder / name).write_text(text)
     called = folder / "called"
     called.write_text("")
-    tool = folder / f"{service}-manage"
+    tool = folder / TOOLS.get(service, f"{service}-manage")
     tool.write_text(f'#!/bin/sh\necho "$*" >>{called}\n')
     tool.chmod(0o755)
     script = (FORMULAS / service / service / "files" / "schema.py").read_text()
@@ -104,6 +115,8 @@ def run(folder: Path, service: str, *arguments: str, **state: object) -> tuple[i
     return done.returncode, called.read_text().splitlines(), done.stderr
 
 
+TOOLS = {"neutron": "neutron-db-manage"}
+NEUTRON = "--config-file /etc/neutron/neutron.conf --config-file /etc/neutron/plugins/ml2/ml2_conf.ini upgrade"
 PREFIX = "--config-file /etc/glance/glance-api.conf db"
 CASES = {
     "empty": ({"revisions": NEW, "expand": "expand2", "heads": [], "tables": []}, ["db_sync"], ["sync"]),
@@ -128,10 +141,12 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("service", ["keystone", "glance"])
+@pytest.mark.parametrize("service", ["keystone", "glance", "neutron"])
 def test_what_is_run(tmp_path: Path, service: str, case: str) -> None:
     state, *both = CASES[case]
     wanted = both[0] if service == "keystone" else [f"{PREFIX} {step}" for step in both[1]]
+    if service == "neutron":
+        wanted = [{"db_sync": f"{NEUTRON} heads", "db_sync --expand": f"{NEUTRON} --expand"}[step] for step in both[0]]
     assert run(tmp_path, service, **state)[:2] == (0, wanted)
     code, called, said = run(tmp_path, service, "check", **state)
     assert (code, called) == (int(bool(wanted)), [])
@@ -144,7 +159,7 @@ def test_data_of_an_expanded_database_is_migrated(tmp_path: Path) -> None:
     assert run(tmp_path, "glance", "check", **state)[0] == 1
 
 
-@pytest.mark.parametrize("service", ["keystone", "glance"])
+@pytest.mark.parametrize("service", ["keystone", "glance", "neutron"])
 def test_a_database_that_does_not_answer_is_no_empty_one(tmp_path: Path, service: str) -> None:
     code, called, said = run(tmp_path, service, revisions=NEW, expand="expand2")
     assert code != 0

@@ -24,6 +24,16 @@ PILLARS: dict[str, Any] = {
     "glance": {"server": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
     "placement": {"server": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
     "nova": {"controller": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
+    "neutron": {
+        "server": {
+            "enabled": True,
+            "database": DATABASE,
+            "identity": {**DATABASE, "tenant": "service"},
+            "backend": {"host": "ovn"},
+        }
+    },
+    "ovn": {"central": {"enabled": True}},
+    "openvswitch": {"switch": {"enabled": True}},
 }
 ADDITIVE = ("placement", "nova")
 
@@ -63,6 +73,12 @@ def rules(formula: Formula, name: str) -> Upgrade:
         ("nova", "2:26.2.2-1~deb12u5", "2:31.0.0-6+deb13u3", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
         ("nova", "2:31.0.0-6+deb13u3", "2:26.2.2-1~deb12u5", Verdict.DOWNGRADE, ""),
         ("nova", "2:29.0.0-1", "2:31.0.0-1", Verdict.DOCUMENTED, ""),
+        ("neutron", "2:21.0.0-7+deb12u1", "2:26.0.3-0+deb13u3", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
+        ("neutron", "2:26.0.3-0+deb13u3", "2:21.0.0-7+deb12u1", Verdict.DOWNGRADE, "before-contract"),
+        ("ovn", "23.03.1-1~deb12u2", "25.03.0-1", Verdict.DOCUMENTED, ""),
+        ("ovn", "25.03.0-1", "25.03.1-1", Verdict.FREE, ""),
+        ("ovn", "25.03.0-1", "23.03.1-1~deb12u2", Verdict.DOWNGRADE, ""),
+        ("openvswitch", "3.1.0-2+deb12u1", "3.5.0-1+b1", Verdict.FREE, ""),
     ],
 )
 def test_debian_12_to_13(formula: Formula, name: str, old: str, new: str, verdict: Verdict, way: str) -> None:
@@ -80,10 +96,10 @@ def test_what_contracts_is_only_in_the_contract_stage(formula: Formula, name: st
         word for word in before if "contract" in word or (word in ("sync", "db_sync ") and name not in ADDITIVE)
     ]
     contract = [one.command[-1].strip("-") for one in found.stage("contract")]
-    assert contract == (["contract"] if name in ("keystone", "glance") else [])
+    assert contract == (["contract"] if name in ("keystone", "glance", "neutron") else [])
 
 
-@pytest.mark.parametrize("name", ["keystone", "glance"])
+@pytest.mark.parametrize("name", ["keystone", "glance", "neutron"])
 def test_states_of_the_schema_say_no_contract(formula: Formula, name: str) -> None:
     low = Formula(formula.worker, BUNDLED / name, {name: PILLARS[name]}).compile(name)
     (state,) = (chunk.raw for chunk in low.chunks if chunk.id == f"{name}_syncdb")

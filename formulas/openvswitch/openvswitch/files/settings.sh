@@ -4,7 +4,8 @@ leaves to the hardware. Only with this setting the switch takes note of it, and 
 {%- set other = dict({'userspace-tso-enable': 'true'} if switch.datapath_type == 'netdev' else {}, **switch.other_config) -%}
 #!/bin/sh
 # Managed by Salt: openvswitch.switch
-# Brings the switch's own database to what the model says. With "check" it only ends with 0 when there is nothing to do.
+# Brings the switch's own database to what the model says, and with "addresses" the devices of its bridges, which are there as
+# soon as the switch forwards. With "check" after it, it only ends with 0 when there is nothing to do.
 set -eu
 
 vsctl() { ovs-vsctl --timeout=30 --no-wait "$@"; }
@@ -31,23 +32,51 @@ port() { # bridge name
 	fi
 }
 
-mode=${1:-set}
-[ "$mode" = check ] || vsctl init
-setting external_ids system-id {{ switch.get('system_id', '"$(hostname)"') }}
-setting external_ids hostname {{ switch.get('hostname', '"$(hostname)"') }}
-{%- for key, value in other | dictsort %}
-setting other_config {{ key }} '{{ value }}'
-{%- endfor %}
-if [ "$(vsctl get-manager)" != ptcp:{{ switch.bind.port }}:{{ switch.bind.address }} ]; then
-	missing="$missing manager"
-	[ "$mode" = check ] || vsctl set-manager ptcp:{{ switch.bind.port }}:{{ switch.bind.address }}
+address() { # bridge address
+	if ! ip -oneline address show dev "$1" up 2>/dev/null | grep -q -F " $2 "; then
+		missing="$missing address:$1"
+		[ "$mode" = check ] && return
+		waited=0
+		until ip link set dev "$1" up 2>/dev/null || [ "$waited" -ge 60 ]; do
+			sleep 1
+			waited=$((waited + 1))
+		done
+		ip address replace "$2" dev "$1"
+	fi
+}
+
+what=database
+if [ "${1:-}" = addresses ]; then
+	what=addresses
+	shift
 fi
+mode=${1:-set}
+
+if [ $what = addresses ]; then
+	:
 {%- for name, bridge in switch.bridge | dictsort %}
-bridge {{ name }}
+{%- for one in bridge.get('addresses', []) %}
+	address {{ name }} {{ one }}
+{%- endfor %}
+{%- endfor %}
+else
+	[ "$mode" = check ] || vsctl init
+	setting external_ids system-id {{ switch.get('system_id', '"$(hostname)"') }}
+	setting external_ids hostname {{ switch.get('hostname', '"$(hostname)"') }}
+{%- for key, value in other | dictsort %}
+	setting other_config {{ key }} '{{ value }}'
+{%- endfor %}
+	if [ "$(vsctl get-manager)" != ptcp:{{ switch.bind.port }}:{{ switch.bind.address }} ]; then
+		missing="$missing manager"
+		[ "$mode" = check ] || vsctl set-manager ptcp:{{ switch.bind.port }}:{{ switch.bind.address }}
+	fi
+{%- for name, bridge in switch.bridge | dictsort %}
+	bridge {{ name }}
 {%- for port in bridge.get('ports', []) %}
-port {{ name }} {{ port }}
+	port {{ name }} {{ port }}
 {%- endfor %}
 {%- endfor %}
+fi
 
 if [ "$mode" = check ] && [ -n "$missing" ]; then
 	echo "differs:$missing"
