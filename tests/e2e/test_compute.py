@@ -1,0 +1,241 @@
+"""examples/compute as its users see it: guests boot, know who they are, reach one another, and are kept apart.
+
+One cloud for the whole file. What a guest finds out stands in its console log, see :mod:`.guest`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from saltern.base.process import LocalRunner
+from saltern.images.engine.select import select_engine
+
+from .driver import CACHE, ROOT, Cloud, eventually, free_port
+from .guest.image import COMMAND_LINE, MEMORY, guest
+from .test_cloud import client
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # openstacksdk's own
+    pytest.mark.skipif(not os.environ.get("SALTERN_TESTS_FULL"), reason="a whole cloud and its guests: make test-full"),
+]
+
+BOOT = 300.0
+"""Seconds until an emulated guest on a busy machine says something."""
+WAIT = 120.0
+"""Seconds until a guest that runs has seen a change."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the tests made in the cloud before the first guest."""
+
+    connection: Any
+    image: str
+    flavor: str
+    network: str
+
+    def boot(self, name: str, groups: list[str], **metadata: str) -> Server:
+        """A guest that is ACTIVE."""
+        compute = self.connection.compute
+        made = compute.create_server(
+            name=name,
+            image_id=self.image,
+            flavor_id=self.flavor,
+            networks=[{"uuid": self.network}],
+            security_groups=[{"name": group} for group in groups],
+            metadata=metadata,
+        )
+        return Server(self.connection, compute.wait_for_server(made, wait=BOOT).id)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A guest, and what it says."""
+
+    connection: Any
+    id: str
+
+    @property
+    def address(self) -> str:
+        """The one that Neutron gave it."""
+        [port] = self.connection.network.ports(device_id=self.id)
+        found: str = port.fixed_ips[0]["ip_address"]
+        return found
+
+    def tell(self, **metadata: str) -> None:
+        """Change what it shall do."""
+        self.connection.compute.set_server_metadata(self.id, **metadata)
+
+    def console(self) -> str:
+        found: str = self.connection.compute.get_server_console_output(self.id)["output"]
+        return found
+
+    def said(self) -> list[str]:
+        return re.findall(r"^guest: (.*?)\r?$", self.console(), re.MULTILINE)
+
+    def says(self, text: str, seconds: float = WAIT) -> bool:
+        """Whether it says a line from now on, or said it before when ``seconds`` are those of a boot."""
+        before = 0 if seconds == BOOT else self.uptime()
+        return eventually(lambda: text in self.since(before), seconds)
+
+    def since(self, uptime: int) -> list[str]:
+        """What it said after it said that it is up for so long."""
+        said = self.said()
+        mark = f"up {uptime} s"
+        return said[said.index(mark) :] if mark in said else said
+
+    def uptime(self) -> int:
+        """Seconds, as it said last; 0 before that."""
+        found = re.findall(r"^guest: up ([0-9]+) s", self.console(), re.MULTILINE)
+        return int(found[-1]) if found else 0
+
+
+@pytest.fixture(scope="module")
+def compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """examples/compute on ports of its own, up."""
+    folder = tmp_path_factory.mktemp("compute")
+    model = folder / "model"
+    shutil.copytree(ROOT / "examples" / "compute", model)
+    ports = _on_free_ports(model)
+    (model / "saltern.yml").write_text("cloud: e2e-compute\nengine: podman\n")
+    engine = select_engine(LocalRunner(), CACHE / "saltern", "podman")
+    cloud = Cloud("e2e-compute", model, folder / "state", engine, ports)
+    cloud.clean()
+    try:
+        cloud.saltern("up", "--json")
+        yield cloud
+    finally:
+        cloud.clean()
+
+
+def _on_free_ports(model: Path) -> dict[str, int]:
+    """Give each published port another number, there and in the public URLs; by the name of what is published."""
+    named: dict[str, str] = {}
+    for node in model.glob("nodes/*.yml"):
+        for one in yaml.safe_load(node.read_text())["parameters"]["saltern"].get("publish", ()):
+            named[one["name"]] = one["address"].rpartition(":")[2]
+    free = {usual: free_port() for usual in named.values()}
+    for file in [*model.glob("nodes/*.yml"), model / "classes/cluster/compute/init.yml"]:
+        text = re.sub(
+            r"(127\.0\.0\.1|\{_param:public_address\}):([0-9]+)",
+            lambda match: f"{match[1]}:{free.get(match[2], match[2])}",
+            file.read_text(),
+        )
+        file.write_text(text)
+    return {name: free[usual] for name, usual in named.items()}
+
+
+@pytest.fixture(scope="module")
+def site(compute: Cloud) -> Site:
+    return prepared(client(compute))
+
+
+def prepared(connection: Any) -> Site:
+    """Makes the image of the guest, a flavor, a network, and a security group "closed" that lets nothing in."""
+    network = connection.network.create_network(name="guests")
+    connection.network.create_subnet(name="guests", network_id=network.id, ip_version=4, cidr="10.77.0.0/24")
+    connection.network.create_security_group(name="closed")
+    flavor = connection.compute.create_flavor(name="tiny", ram=MEMORY, vcpus=1, disk=1)
+    return Site(connection, upload(connection), flavor.id, network.id)
+
+
+def upload(connection: Any) -> str:
+    """Upload the guest; the id of the image that is booted."""
+    files = guest()
+    ids = {
+        f"{kind}_id": connection.image.create_image(
+            name=f"guest-{kind}", data=path.read_bytes(), container_format=form, disk_format=form, wait=True
+        ).id
+        for kind, form, path in (("kernel", "aki", files.kernel), ("ramdisk", "ari", files.initramfs))
+    }
+    made = connection.image.create_image(
+        name="guest",
+        data=bytes(1 << 20),
+        container_format="bare",
+        disk_format="raw",
+        os_command_line=COMMAND_LINE,
+        wait=True,
+        **ids,
+    )
+    found: str = made.id
+    return found
+
+
+@pytest.fixture(scope="module")
+def first(site: Site) -> Server:
+    begun = time.monotonic()
+    server = site.boot("first", ["default"], value="seen")
+    print(f"the first server was ACTIVE after {time.monotonic() - begun:.0f} s")  # noqa: T201 - shown with -rP
+    return server
+
+
+@pytest.fixture(scope="module")
+def second(site: Site, first: Server) -> Server:
+    return site.boot("second", ["closed"], value="another")
+
+
+def test_a_guest_gets_its_address_and_its_metadata(first: Server) -> None:
+    assert first.says(f"address {first.address}", BOOT), first.console()
+    assert first.says(f"metadata {first.id} seen", BOOT), first.console()
+
+
+def test_a_guest_sees_what_its_metadata_becomes(first: Server) -> None:
+    first.tell(value="changed")
+    assert first.says(f"metadata {first.id} changed"), first.console()
+
+
+def test_a_security_group_decides_who_reaches_a_guest(site: Site, first: Server, second: Server) -> None:
+    assert second.says(f"metadata {second.id} another", BOOT), second.console()
+    there = second.address
+    first.tell(ping=there, connect=there)
+    assert first.says(f"ping {there} lost"), first.console()
+    assert first.says(f"connect {there} lost"), first.console()
+
+    network = site.connection.network
+    group = network.find_security_group("closed")
+    network.create_security_group_rule(security_group_id=group.id, direction="ingress", protocol="icmp")
+    assert first.says(f"ping {there} answered"), first.console()
+    assert first.says(f"connect {there} lost"), first.console()
+
+    network.create_security_group_rule(
+        security_group_id=group.id, direction="ingress", protocol="tcp", port_range_min=7777, port_range_max=7777
+    )
+    assert first.says(f"connect {there} answered"), first.console()
+
+
+def test_a_volume_is_written_in_one_guest_and_read_in_another(
+    compute: Cloud, site: Site, first: Server, second: Server
+) -> None:
+    if not (compute.model / "nodes/cinder.yml").exists():
+        pytest.skip("the example has no volumes yet")
+    connection = site.connection
+    volume = connection.block_storage.create_volume(name="kept", size=1)
+    connection.block_storage.wait_for_status(volume, "available", failures=["error"], wait=WAIT)
+    first.tell(write="marker-of-the-first")
+    for server in (first, second):
+        attachment = connection.compute.create_volume_attachment(server.id, volume_id=volume.id)
+        connection.block_storage.wait_for_status(volume, "in-use", failures=["error"], wait=WAIT)
+        assert server.says("volume 2097152 sectors, has marker-of-the-first"), server.console()
+        connection.compute.delete_volume_attachment(attachment, server.id)
+        connection.block_storage.wait_for_status(volume, "available", failures=["error"], wait=WAIT)
+
+
+def test_a_guest_that_is_deleted_leaves_nothing(compute: Cloud, site: Site, first: Server, second: Server) -> None:
+    for server in (first, second):
+        site.connection.compute.delete_server(server.id)
+        site.connection.compute.wait_for_delete(site.connection.compute.get_server(server.id), wait=WAIT)
+    listed = compute.call(
+        "exec", f"{compute.name}-compute-libvirtd", "virsh", "-c", "qemu:///system", "list", "--all", "--name"
+    )
+    assert listed.strip() == ""
+    assert not list(site.connection.network.ports(network_id=site.network, device_owner="compute:nova"))
