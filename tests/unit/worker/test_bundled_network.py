@@ -29,7 +29,12 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
     "metadata": ("neutron", {"metadata": METADATA}, "12", ["neutron-ovn-metadata-agent"]),
     "linuxbridge": ("neutron", {"server": LINUXBRIDGE}, "12", ["neutron-api"]),
     "agents": ("neutron", {"agent": AGENT}, "12", AGENTS),
-    "central": ("ovn", {"central": {"enabled": True}}, "12", ["ovn-ovsdb-server-nb", "ovn-ovsdb-server-sb", "ovn-northd"]),
+    "central": (
+        "ovn",
+        {"central": {"enabled": True}},
+        "12",
+        ["ovn-ovsdb-server-nb", "ovn-ovsdb-server-sb", "ovn-northd"],
+    ),
     "chassis": ("ovn", {"chassis": {"enabled": True, "central": SOUTHBOUND}}, "12", ["ovn-controller"]),
     "switch": ("openvswitch", {"switch": SWITCH}, "13", ["ovsdb-server", "ovs-vswitchd"]),
 }
@@ -54,7 +59,9 @@ def test_each_service_is_a_process_with_named_rights(formula: Formula, case: str
 
 
 def test_only_user_space_forwarding_needs_a_device(formula: Formula) -> None:
-    devices = {case: [d for hints in compiled(formula, case)[0].processes.values() for d in hints.devices] for case in CASES}
+    devices = {
+        case: [d for hints in compiled(formula, case)[0].processes.values() for d in hints.devices] for case in CASES
+    }
     assert {case: found for case, found in devices.items() if found} == {"switch": ["/dev/net/tun"]}
 
 
