@@ -131,7 +131,7 @@ def test_an_old_dialect_is_checked_by_its_own_rules(tmp_path: Path) -> None:
 
 def test_every_bundled_formula_has_a_schema_for_each_role_with_classes() -> None:
     for root in sorted(bundled_root().iterdir()):
-        roles = {path.name for path in (root / "metadata" / "service").iterdir()}
+        roles = {path.stem for path in (root / "metadata" / "service").iterdir()}
         schemas, wrong = load_schemas([Formula(root.name, root)])
         assert wrong == ()
         assert {schema.path for schema in schemas} == {(root.name, role) for role in roles}
