@@ -54,10 +54,10 @@ def rules(formula: Formula, name: str) -> Upgrade:
         ("keystone", "2:24.0.0-1", "2:27.0.0-1", Verdict.FORBIDDEN, "2024.1 → 2025.1"),
         ("glance", "2:25.1.0-2+deb12u1", "2:30.0.0-3+deb13u2", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
         ("glance", "2:28.0.0-1", "2:30.0.0-1", Verdict.DOCUMENTED, ""),
-        ("cinder", "2:21.3.1-1~deb12u1", "2:26.0.0-2", Verdict.FORBIDDEN, "2023.1 → 2024.1 → 2025.1"),
+        ("cinder", "2:21.3.1-1~deb12u1", "2:26.0.0-2", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
         ("cinder", "2:21.3.1-1", "2:22.0.0-1", Verdict.DOCUMENTED, ""),
         ("cinder", "2:26.0.0-2", "2:21.3.1-1~deb12u1", Verdict.DOWNGRADE, ""),
-        ("heat", "1:19.0.0-3", "1:24.0.0-2", Verdict.FORBIDDEN, "2023.1 → 2024.1 → 2025.1"),
+        ("heat", "1:19.0.0-3", "1:24.0.0-2", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
         ("heat", "1:22.0.0-1", "1:24.0.0-2", Verdict.DOCUMENTED, ""),
     ],
 )
