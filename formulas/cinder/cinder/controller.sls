@@ -47,12 +47,16 @@ cinder_syncdb:
     - file: cinder_lock_directory
     - pkg: cinder_controller_packages
 
-{%- for service in controller.services.values() %}
+{#- In the order of an upgrade: the scheduler, the volumes, the API last. #}
+{%- for service in [controller.services.scheduler, controller.services.api] %}
 
 {{ service }}_service:
   service.running:
   - name: {{ service }}
   - enable: True
+{%- if service == controller.services.api %}
+  - order: last
+{%- endif %}
   - require:
     - cmd: cinder_syncdb
     - file: cinder_lock_directory

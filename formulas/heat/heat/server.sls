@@ -61,11 +61,12 @@ heat_syncdb:
   - require:
     - file: heat_config
 
-{%- for name, service in server.services | dictsort %}
+{#- In the order of an upgrade: the engine first. #}
+{%- for name in ['engine', 'api', 'cfn'] %}
 
 heat_{{ name }}_service:
   service.running:
-  - name: {{ service }}
+  - name: {{ server.services[name] }}
   - enable: True
   - require:
     - cmd: heat_syncdb
