@@ -54,6 +54,9 @@ class ProcessHints:
     capabilities: tuple[str, ...] | None = None
     read_only: bool = True
     tmpfs: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
+    """Paths at or below which it gets rendered files; None: it gets all."""
     stop_signal: str | None = None
     stop_timeout: int | None = None
     ports: tuple[int, ...] = ()
@@ -64,7 +67,10 @@ class ProcessHints:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A path that is no part of the container; ``kind`` is ``data`` or ``runtime`` (memory, shared with jobs)."""
+    """A path that is no part of the container.
+
+    ``kind`` is ``data``, ``runtime`` (memory, shared with jobs) or ``borrowed`` (the data of the node ``of``).
+    """
 
     name: str
     path: str
@@ -73,6 +79,8 @@ class Volume:
     """Whether replicas may have it in common."""
     each: bool = False
     """Whether each replica has one for itself, because they are members of a cluster that keeps them alike."""
+    of: str = ""
+    """Host name of the node whose data volume of that name is borrowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +218,7 @@ def _endpoints(node: str, raw: Mapping[str, Mapping[str, Any]]) -> tuple[Endpoin
 
 def _process(raw: Mapping[str, Any]) -> ProcessHints:
     values = dict(raw)
-    for key in ("command", "capabilities", "tmpfs", "ports"):
+    for key in ("command", "capabilities", "tmpfs", "devices", "files", "ports"):
         if key in values:
             values[key] = tuple(values[key])
     values["environment"] = _strings(values.get("environment") or {})

@@ -52,6 +52,9 @@ class Process:
     capabilities: tuple[str, ...] = ()
     read_only: bool = False
     tmpfs: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
+    """Paths at or below which it gets rendered files; None: it gets all."""
     stop_signal: str = ""
     stop_timeout: int = STOP_TIMEOUT
     ports: tuple[int, ...] = ()
@@ -120,6 +123,8 @@ def read_process(name: str, facts: Mapping[str, Any], hints: ProcessHints | None
         capabilities=_capabilities(unit, given, "" if elevated else account),
         read_only=given.read_only,
         tmpfs=given.tmpfs,
+        devices=given.devices,
+        files=given.files,
         stop_signal=given.stop_signal or _last(unit, "KillSignal"),
         stop_timeout=given.stop_timeout or STOP_TIMEOUT,
         ports=given.ports,

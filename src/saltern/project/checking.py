@@ -15,6 +15,7 @@ from saltern.model.review import review
 from saltern.project import secrets
 from saltern.project.compiling import Compiled, try_members, warnings
 from saltern.project.context import Member, Project, clashes
+from saltern.project.lending import unlent
 from saltern.project.replicas import misnamed, unshared
 from saltern.project.workers import Bases
 
@@ -61,6 +62,7 @@ def check(project: Project, *, model_only: bool = False) -> Checked:
         errors += failed
         errors.append(ModelError([p for one in compiled for p in unshared(one, one.metadata.volumes, project.targets)]))
         errors.append(ModelError([p for one in compiled for p in misnamed(one, project.targets)]))
+        errors.append(ModelError([*unlent(compiled)]))
         found += [Problem(text, kind=WarningKind.SALT) for text in warnings(compiled)]
     told = _in_order(without_allowed(merged_problems(found), project.settings.allowed))
     if project.options.strict:

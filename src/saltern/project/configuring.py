@@ -26,8 +26,7 @@ from saltern.project.compiling import Compiled
 from saltern.project.context import HIDDEN_LENGTH, Member, Project
 from saltern.project.revealing import Revealer
 from saltern.project.workers import OUT, Bases
-from saltern.targets.live import is_in
-from saltern.targets.workload import ConfigMount
+from saltern.targets.workload import ConfigMount, is_in
 
 STAGE = "config"
 ANSWER = ".json"

@@ -18,6 +18,7 @@ from saltern.project.compiling import Compiled, compile_members
 from saltern.project.configuring import Configured, configure
 from saltern.project.context import Project
 from saltern.project.jobs import jobs_of
+from saltern.project.lending import borrowed_from, unlent
 from saltern.project.replicas import misnamed, unshared
 from saltern.project.revealing import Revealer
 from saltern.project.secrets import held, hidden, uses
@@ -116,6 +117,7 @@ def render_cloud(project: Project) -> tuple[Cloud, tuple[Configured, ...], Revea
         compiled = compile_members(project, bases=bases)
         needs = needs_of(compiled)
         _refuse(p for one in compiled for p in unshared(one, one.metadata.volumes, project.targets))
+        _refuse(unlent(compiled))
         _refuse(p for one in compiled for p in misnamed(one, project.targets))
         imaged = build_compiled(project, bases, compiled)
         configured = _configure_all(project, bases, imaged, revealer)
@@ -213,7 +215,7 @@ def needs_of(compiled: Iterable[Compiled]) -> dict[str, tuple[str, ...]]:
             sorted(
                 {
                     hosts[host].member.name
-                    for connection in one.metadata.connects
+                    for connection in (*one.metadata.connects, *borrowed_from(one))
                     for host in _behind(connection, hosts)
                     if host in hosts
                 }

@@ -16,7 +16,7 @@ from saltern.images.engine import Container, Engine
 from saltern.plan.steps import Act, Step
 from saltern.rollout.composer import Composer
 from saltern.rollout.probe import wait_ready
-from saltern.targets.compose import LABEL_CLOUD, LABEL_ROLE, LABEL_WORKLOAD
+from saltern.targets.compose import LABEL_CLOUD, LABEL_ROLE, LABEL_WORKLOAD, container_name
 from saltern.targets.workload import Cloud, Instance
 
 JOB_TIMEOUT = 600
@@ -104,13 +104,18 @@ class ComposeLauncher:
             return ""
 
     def _beside(self, step: Step) -> list[str]:
-        """Jobs that did not succeed: they share the network of the process, which goes only after them."""
+        """What shares the network of the process, which goes only after that: the replica's other processes where it is
+        the first of them, and jobs that did not succeed.
+        """
         if step.act is Act.JOB:
             return []
+        workload = self.cloud.by_name.get(step.workload)
+        carried = workload.carried(step.service) if workload else ()
+        names = {container_name(self.cloud.name, service) for service in carried}
         return [
             c.name
             for c in self._containers()
-            if (c.labels.get(LABEL_WORKLOAD), c.labels.get(LABEL_ROLE)) == (step.workload, "job")
+            if c.name in names or (c.labels.get(LABEL_WORKLOAD), c.labels.get(LABEL_ROLE)) == (step.workload, "job")
         ]
 
     def _alive(self, step: Step, starts: set[str]) -> bool:

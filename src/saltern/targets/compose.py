@@ -47,16 +47,21 @@ def render(data: Mapping[str, Any]) -> str:
 def project(cloud: Cloud, engine: str) -> dict[str, Any]:
     """The Compose file as data.
 
-    It has no ``name``, which docker-compose 1.29 refuses: the file's folder names the project. ``engine`` matters in
-    one place: with podman a container that shares another's network does not share its host name, and has to be told;
-    with docker it does, and must not be told.
+    It has no ``name``, which docker-compose 1.29 refuses: the file's folder names the project. The processes of a
+    node's replica share the network of the first of them, as on a machine. ``engine`` matters in one place: with podman
+    a container that shares another's network does not share its host name, and has to be told; with docker it does, and
+    must not be told.
     """
     services: dict[str, Any] = {}
     volumes: dict[str, Any] = {}
     for workload in cloud.workloads:
         volumes |= _volumes(cloud, workload)
         for one in workload.instances():
-            services[one.service] = _labelled(_service(cloud, workload, one), cloud, workload, _about(workload, one))
+            carrier = workload.carrier(one.number)
+            # a container in another's network goes with that one
+            beside = "" if one.service == carrier else services[carrier]["labels"][LABEL_HASH]
+            service = _service(cloud, workload, one, engine)
+            services[one.service] = _labelled(service, cloud, workload, _about(workload, one), beside)
         for job in workload.jobs:
             labels = {LABEL_ROLE: "job", LABEL_JOB: job.when, **_generation(workload)}
             services[workload.job_name(job)] = _labelled(_job(cloud, workload, job, engine), cloud, workload, labels)
@@ -86,17 +91,23 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _labelled(service: dict[str, Any], cloud: Cloud, workload: Workload, extra: Mapping[str, str]) -> dict[str, Any]:
-    """Add the labels. What is waited for is no part of the hash: another job before it makes no other container."""
-    what = {key: value for key, value in service.items() if key != "depends_on"}
+def _labelled(
+    service: dict[str, Any], cloud: Cloud, workload: Workload, extra: Mapping[str, str], beside: str = ""
+) -> dict[str, Any]:
+    """Add the labels. What is waited for is no part of the hash: another job before it makes no other container.
+
+    ``beside`` is the hash of the container whose network it shares, "" where it has one of its own.
+    """
+    what: Any = {key: value for key, value in service.items() if key != "depends_on"}
     labels = {LABEL_CLOUD: cloud.name, LABEL_NODE: workload.node, LABEL_WORKLOAD: workload.name, **extra}
-    return {**service, "labels": {**labels, LABEL_HASH: digest(canonical(what))[:24]}}
+    hashed = digest(canonical([what, beside] if beside else what))[:24]
+    return {**service, "labels": {**labels, LABEL_HASH: hashed}}
 
 
 def _about(workload: Workload, one: Instance) -> dict[str, str]:
     """Labels that let ``status`` probe and name a process without the model."""
     process = one.process
-    ports = _published(workload, process)
+    ports = _published(workload, one)
     labels = {LABEL_ROLE: "process", LABEL_PROCESS: process.name}
     if workload.replicas > 1:
         labels[LABEL_REPLICA] = str(one.number)
@@ -119,18 +130,23 @@ def _generation(workload: Workload) -> dict[str, str]:
     return {LABEL_GENERATION: str(workload.generation)} if workload.generation > 1 else {}
 
 
-def _published(workload: Workload, process: Process) -> list[Publish]:
-    return [p for p in workload.publish if p.port in process.ports or not process.ports]
+def _published(workload: Workload, one: Instance) -> list[Publish]:
+    """The ports that users reach a process at; one that no process names is taken for the first's."""
+    named = {port for process in workload.processes for port in process.ports}
+    is_first = one.process is workload.processes[0]
+    return [p for p in workload.publish if p.port in one.process.ports or (is_first and p.port not in named)]
 
 
-def _service(cloud: Cloud, workload: Workload, one: Instance) -> dict[str, Any]:
-    process = one.process
+def _service(cloud: Cloud, workload: Workload, one: Instance, engine: str) -> dict[str, Any]:
+    process, carrier = one.process, workload.carrier(one.number)
+    carries = one.service == carrier
     service: dict[str, Any] = {
         "image": workload.image,
         "container_name": container_name(cloud.name, one.service),
-        "hostname": one.hostname,
+        "hostname": one.hostname if carries or engine == "podman" else "",
         "command": [_escape(word) for word in process.command],
-        "networks": {"cloud": {"aliases": sorted({workload.name, workload.node, one.hostname, one.service})}},
+        "networks": {"cloud": {"aliases": _names(workload, one.number)}} if carries else {},
+        "network_mode": "" if carries else f"service:{carrier}",
         "user": process.user or "0:0",
         "environment": {key: _escape(value) for key, value in process.environment.items()},
         "working_dir": process.working_dir,
@@ -144,19 +160,26 @@ def _service(cloud: Cloud, workload: Workload, one: Instance) -> dict[str, Any]:
             *_config_mounts(workload, one),
             *_memory_mounts(workload, one.number, process),
         ],
-        "ports": [f"{p.address}:{p.port}" for p in _published(workload, process)],
+        "devices": [f"{device}:{device}" for device in process.devices],
+        "ports": [f"{p.address}:{p.port}" for p in workload.publish] if carries else [],
         "stop_signal": process.stop_signal,
         "stop_grace_period": f"{process.stop_timeout}s",
         "mem_limit": workload.memory,
         "healthcheck": _healthcheck(process.probe),
-        "depends_on": dict(sorted(_dependencies(cloud, workload, None))),
+        "depends_on": dict(sorted({**dict(_dependencies(cloud, workload, None)), **_carried(workload, one)}.items())),
         "restart": "unless-stopped",
     }
     return {key: value for key, value in service.items() if value not in ("", [], {}, None)}
 
 
+def _names(workload: Workload, number: int) -> list[str]:
+    """Under which a replica is reached."""
+    services = {one.service for one in workload.instances() if one.number == number}
+    return sorted({workload.name, workload.node, workload.hostname(number), *services})
+
+
 def _job(cloud: Cloud, workload: Workload, job: Job, engine: str) -> dict[str, Any]:
-    beside = workload.processes[0] if job.when == "after" and workload.processes else None
+    beside = workload.carrier() if job.when == "after" else ""
     runtime = _memory_mounts(workload, 1, *workload.processes)
     service: dict[str, Any] = {
         "image": workload.image,
@@ -182,11 +205,11 @@ def _job(cloud: Cloud, workload: Workload, job: Job, engine: str) -> dict[str, A
         "depends_on": dict(sorted(_dependencies(cloud, workload, job))),
         "restart": "no",
     }
-    if beside is not None:
-        service["network_mode"] = f"service:{workload.service(beside)}"
-    if beside is None or engine == "podman":
+    if beside:
+        service["network_mode"] = f"service:{beside}"
+    if not beside or engine == "podman":
         service["hostname"] = workload.hostname()
-    if beside is None:
+    if not beside:
         service["networks"] = {"cloud": {}}
     return {key: value for key, value in service.items() if value not in ("", {}, None)}
 
@@ -206,7 +229,7 @@ def _data_mounts(workload: Workload, number: int) -> list[dict[str, Any]]:
 def _config_mounts(workload: Workload, one: Instance | None) -> list[dict[str, Any]]:
     """The rendered files of a container; None: of a job, which has them as they were rendered."""
     live = live_of(workload, one) if one is not None else None
-    places = [(m.source, m.target) for m in workload.config]
+    places = [(m.source, m.target) for m in (workload.config_of(one.process) if one else workload.config)]
     if live is not None:
         places = [(m.place, m.target) for m in live.mounts]
     return [{"type": "bind", "source": source, "target": target, "read_only": True} for source, target in places]
@@ -214,6 +237,8 @@ def _config_mounts(workload: Workload, one: Instance | None) -> list[dict[str, A
 
 def _key_of(workload: Workload, volume: Volume, number: int) -> str:
     """Replicas share data, and each has memory of its own."""
+    if volume.kind == "borrowed":
+        return f"{volume.of}-{volume.name}"
     return f"{workload.hostname(number) if volume.kind == 'runtime' else workload.fresh(workload.name)}-{volume.name}"
 
 
@@ -240,7 +265,7 @@ def _volumes(cloud: Cloud, workload: Workload) -> dict[str, Any]:
     found: dict[str, Any] = {}
     owner = workload.processes[0].user if workload.processes else ""
     for number in range(1, workload.replicas + 1):
-        for volume in workload.volumes:
+        for volume in (v for v in workload.volumes if v.kind != "borrowed"):
             memory = _memory(owner, "0755") if volume.kind == "runtime" else {}
             key = _key_of(workload, volume, number)
             found[key] = _volume(cloud, workload, key, memory)
@@ -292,6 +317,11 @@ def _dependencies(cloud: Cloud, workload: Workload, job: Job | None) -> Iterator
         yield from ((workload.job_name(j), {"condition": "service_completed_successfully"}) for j in own_first)
     elif job.when == "after":
         yield from map(_ready, workload.instances())
+
+
+def _carried(workload: Workload, one: Instance) -> dict[str, dict[str, str]]:
+    carrier = workload.carrier(one.number)
+    return {} if one.service == carrier else {carrier: {"condition": "service_started"}}
 
 
 def _ready(one: Instance) -> tuple[str, dict[str, str]]:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from saltern.base.store import canonical, digest
 from saltern.formulas.metadata import Reload
-from saltern.targets.workload import ConfigMount, Instance, Workload
+from saltern.targets.workload import ConfigMount, Instance, Workload, is_in
 
 LENGTH = 20
 """Characters of a content's name."""
@@ -47,14 +47,10 @@ def live_of(workload: Workload, one: Instance) -> Live | None:
     if reload is None or not workload.live:
         return None
     folder = f"{workload.live}/{one.service}"
-    mounts = tuple(_mount(folder, mount, is_in(mount.target, reload.folders)) for mount in workload.config)
-    changing = [(mount.target, mount.digest) for mount in workload.config if is_in(mount.target, reload.folders)]
+    own = workload.config_of(one.process)
+    mounts = tuple(_mount(folder, mount, is_in(mount.target, reload.folders)) for mount in own)
+    changing = [(mount.target, mount.digest) for mount in own if is_in(mount.target, reload.folders)]
     return Live(one.service, folder, mounts, digest(canonical(changing))[:LENGTH], reload) if changing else None
-
-
-def is_in(path: str, folders: tuple[str, ...]) -> bool:
-    """Whether a path is one of the folders or below one."""
-    return any(path == folder or path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
 def _mount(folder: str, mount: ConfigMount, changes: bool) -> LiveMount:

@@ -20,6 +20,11 @@ JOB_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID
 """What Salt needs to act as the service's user and to set owners, and nothing of the network or kernel."""
 
 
+def is_in(path: str, folders: tuple[str, ...]) -> bool:
+    """Whether a path is one of the folders or below one."""
+    return any(path == folder or path.startswith(f"{folder.rstrip('/')}/") for folder in folders)
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigMount:
     """A rendered file or folder: ``source`` on this machine, ``target`` in the container."""
@@ -95,6 +100,26 @@ class Workload:
     def process(self, name: str) -> Process | None:
         """The process of that name, else its first; None where it has none."""
         return next((p for p in self.processes if p.name == name), next(iter(self.processes), None))
+
+    def config_of(self, process: Process) -> tuple[ConfigMount, ...]:
+        """The rendered files and folders that a process gets."""
+        wanted = process.files
+        if wanted is None:
+            return self.config
+        return tuple(
+            mount
+            for mount in self.config
+            if is_in(mount.target, wanted) or any(is_in(path, (mount.target,)) for path in wanted)
+        )
+
+    def carrier(self, number: int = 1) -> str:
+        """The service in whose network all processes of a replica are, "" where there is none."""
+        return self.service(self.processes[0], number) if self.processes else ""
+
+    def carried(self, service: str) -> tuple[str, ...]:
+        """The services that are in the network of this one."""
+        replica = [one for one in self.instances() if self.carrier(one.number) == service]
+        return tuple(one.service for one in replica if one.service != service)
 
     def memory_directories(self, *processes: Process) -> dict[str, RuntimeDirectory]:
         """Writable folders in memory, with their owners: those that units ask for below /run, and those of the formula.

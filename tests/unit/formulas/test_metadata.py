@@ -147,7 +147,7 @@ def test_formulas_of_a_node_are_put_together() -> None:
         (
             {"volumes": [{"name": "a", "path": "/x", "kind": "disk"}]},
             "volumes:0:kind: 'disk' ",
-            "use one of data, runtime",
+            "use one of data, runtime, borrowed",
         ),
         ({"balancer": {**BALANCER, "idle": ["idle"]}}, "balancer:idle: ['idle'] does not contain", ""),
         ({"balancer": {**BALANCER, "members": {"a": []}}}, "balancer:members:a: [] should be non-empty", ""),

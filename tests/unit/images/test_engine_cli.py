@@ -62,6 +62,19 @@ def test_a_container_whose_process_is_gone_does_not_run_whatever_podman_says() -
     assert [container.state for container in one.containers("a=b")] == ["dead", "running", "running", "exited"]
 
 
+def test_a_container_in_the_network_of_another_has_its_address() -> None:
+    own = {"Id": "1", "Name": "/lab-db", "NetworkSettings": {"Networks": {"lab": {"IPAddress": "10.0.0.9"}}}}
+    other = {"Id": "2", "Name": "/lab-agent", "HostConfig": {"NetworkMode": "container:1"}}
+    rules = [("ps", (0, "1\n2\n", "")), ("container inspect 1 2", (0, json.dumps([own, other]), ""))]
+    rules += [
+        ("container inspect 1", (0, json.dumps([own]), "")),
+        ("container inspect 2", (0, json.dumps([other]), "")),
+    ]
+    one, _ = engine(*rules)
+    assert {c.name: c.address for c in one.containers("a=b")} == {"lab-agent": "10.0.0.9", "lab-db": "10.0.0.9"}
+    assert (one.address("1"), one.address("2")) == ("10.0.0.9", "10.0.0.9")
+
+
 def test_bytes_of_a_command_in_a_container(tmp_path: Path) -> None:
     one, runner = engine(("exec", (4, "", "no")))
     with (tmp_path / "out").open("wb") as file:

@@ -12,6 +12,7 @@ from saltern.formulas.worker import ApplyResult, ChangedFile
 from saltern.phases import Phase, split
 from saltern.project.configuring import mount_points
 from saltern.project.jobs import triggers
+from saltern.project.lending import unlent
 from saltern.project.rendering import needs_of
 from saltern.project.replicas import misnamed, unshared
 from tests.unit.project.compiled import Nodes, chunk
@@ -62,6 +63,27 @@ def test_a_balancer_stands_for_what_is_behind_its_port(nodes: Nodes) -> None:
     }
     found = needs_of(nodes.compiled(nodes.project()))
     assert found == {"app": ("lb", "web"), "db": (), "lb": (), "other": ("lb",), "web": ("db", "lb")}
+
+
+# ---- volumes of other nodes
+
+
+@pytest.mark.parametrize(
+    ("lent", "wrong"),
+    [
+        ({"name": "nfs", "path": "/a", "shared": True}, []),
+        ({"name": "nfs", "path": "/a"}, ["b cannot borrow the volume 'nfs' of a"]),
+        ({"name": "other", "path": "/a", "shared": True}, ["b cannot borrow the volume 'nfs' of a"]),
+        ({"name": "nfs", "path": "/a", "kind": "runtime"}, ["b cannot borrow the volume 'nfs' of a"]),
+    ],
+)
+def test_a_borrowed_volume_is_another_nodes_that_shares_it(nodes: Nodes, lent: Any, wrong: list[str]) -> None:
+    nodes.write(a="", b="")
+    borrowed = {"name": "nfs", "path": "/b", "kind": "borrowed", "of": "a"}
+    nodes.metadata = {"a": {"volumes": [lent]}, "b": {"volumes": [borrowed]}}
+    compiled = nodes.compiled(nodes.project())
+    assert [problem.brief for problem in unlent(compiled)] == wrong
+    assert needs_of(compiled) == {"a": (), "b": ("a",)}
 
 
 # ---- replicas

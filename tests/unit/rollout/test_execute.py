@@ -15,6 +15,7 @@ from saltern.plan.steps import Act, Around, Step, Wants
 from saltern.rollout import balancing, launch, probe
 from saltern.rollout.execute import Unwatched
 from saltern.rollout.journal import Journal
+from saltern.targets.workload import Cloud
 from tests.unit.rollout.fakes import BALANCER, Lab, Script
 from tests.unit.targets.clouds import GOLDEN, read_cloud
 
@@ -78,6 +79,21 @@ def test_a_process_is_waited_for_before_what_needs_it_starts(lab: Lab) -> None:
     acts = lab.run()
     start = acts.index("create lab-db")
     assert acts[start : start + 5] == ["create lab-db", *["probe lab-db"] * 3, f"create lab-{AFTER}"]
+
+
+def test_what_shares_the_network_of_a_process_goes_before_it_and_comes_after_it(tmp_path: Path) -> None:
+    (glance,) = (w for w in read_cloud(GOLDEN / "several").workloads if w.name == "glance")
+    ready = Probe("exec", command=("ready",), timeout=1)
+    glance = replace(glance, needs=(), jobs=(), processes=tuple(replace(p, probe=ready) for p in glance.processes))
+    lab = Lab(Cloud("lab", (glance,)), Journal(tmp_path / "jobs.json"))
+    lab.run()
+    api, scrubber = glance.processes
+    lab.cloud = Cloud("lab", (replace(glance, processes=(replace(api, stop_timeout=99), scrubber)),))
+    assert lab.run() == [
+        *("remove lab-glance-glance-scrubber", "remove lab-glance-glance-api"),
+        *("create lab-glance-glance-api", "probe lab-glance-glance-api"),
+        *("remove lab-glance-glance-scrubber", "create lab-glance-glance-scrubber", "probe lab-glance-glance-scrubber"),
+    ]
 
 
 def test_a_failing_probe_shows_the_last_log_lines_and_stops(lab: Lab) -> None:

@@ -34,7 +34,7 @@ def workload(raw: Mapping[str, Any]) -> Workload:
 
 def process(raw: Mapping[str, Any]) -> Process:
     values: dict[str, Any] = {
-        key: tuple(raw[key]) for key in ("command", "capabilities", "tmpfs", "ports") if key in raw
+        key: tuple(raw[key]) for key in ("command", "capabilities", "tmpfs", "devices", "files", "ports") if key in raw
     }
     if "probe" in raw:
         values["probe"] = Probe(**{**raw["probe"], "command": tuple(raw["probe"].get("command", ()))})

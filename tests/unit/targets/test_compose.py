@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Any
 import pytest
 import yaml
 
-from saltern.formulas.metadata import Balancer, Probe
+from saltern.formulas.metadata import Balancer, Probe, Volume
 from saltern.images.process import RuntimeDirectory
 from saltern.model.settings import Publish
 from saltern.targets import compose
 from saltern.targets.compose import LABEL_HASH, LABEL_PUBLISH
-from saltern.targets.workload import Cloud, Workload
+from saltern.targets.workload import Cloud, ConfigMount, Workload
 from tests.unit.targets.clouds import GOLDEN, cloud, job, process, read_cloud, workload
 
 CASES = sorted(GOLDEN.iterdir())
@@ -135,6 +136,16 @@ def test_a_volume_wins_over_a_runtime_directory(path: str) -> None:
     assert mounts == ["a-sock"]
 
 
+def test_a_borrowed_volume_is_the_other_nodes(db: Workload, web: Workload) -> None:
+    lent = replace(db, volumes=(Volume("data", "/data", shared=True),))
+    one = replace(web, volumes=(Volume("data", "/theirs", "borrowed", of="db"),))
+    data = compose.project(Cloud("lab", (lent, one)), "podman")
+    assert [name for name in data["volumes"] if name.endswith("data")] == ["db-data"]
+    every = [(name, m) for name in ("db", "web") for m in data["services"][name]["volumes"]]
+    mounts = [(name, m["target"]) for name, m in every if m["source"] == "db-data"]
+    assert mounts == [("db", "/data"), ("web", "/theirs")]
+
+
 def test_data_volumes_are_no_memory(db: Workload) -> None:
     volumes = compose.project(Cloud("lab", (db,)), "podman")["volumes"]
     assert "driver_opts" not in volumes["db-data"]
@@ -179,16 +190,54 @@ def test_a_need_of_itself_or_of_nothing_known_waits_for_nobody(web: Workload) ->
 # ---- what is published and what is escaped
 
 
-def test_each_process_publishes_its_own_ports_and_says_so() -> None:
+def test_the_first_process_has_the_network_and_all_ports_and_each_says_its_own() -> None:
     found = services(*read_cloud(GOLDEN / "several").workloads)
-    assert found["glance-glance-api"]["ports"] == ["127.0.0.1:9292:9292"]
-    assert found["glance-glance-scrubber"]["ports"] == ["127.0.0.1:9999:9393"]
+    api, scrubber = found["glance-glance-api"], found["glance-glance-scrubber"]
+    assert api["ports"] == ["127.0.0.1:9292:9292", "127.0.0.1:9999:9393"]
+    assert scrubber["network_mode"] == "service:glance-glance-api"
+    assert not {"ports", "networks"} & {*scrubber}
+    said = [[p["port"] for p in json.loads(one["labels"][LABEL_PUBLISH])] for one in (api, scrubber)]
+    assert said == [[9292], [9393]]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
-def test_status_shows_what_is_published(case: Path) -> None:
-    for service in services(*read_cloud(case).workloads).values():
-        assert ("ports" in service) is (LABEL_PUBLISH in service["labels"])
+def test_a_process_goes_with_the_one_whose_network_it_shares() -> None:
+    glance = next(w for w in read_cloud(GOLDEN / "several").workloads if w.name == "glance")
+    api, scrubber = glance.processes
+    other = {name: replace(one, stop_timeout=99) for name, one in (("api", api), ("scrubber", scrubber))}
+    before = hashes(glance)
+    with_api = hashes(replace(glance, processes=(other["api"], scrubber)))
+    with_scrubber = hashes(replace(glance, processes=(api, other["scrubber"])))
+    assert [name for name in before if with_api[name] != before[name]] == [
+        "glance-glance-api",
+        "glance-glance-scrubber",
+    ]
+    assert [name for name in before if with_scrubber[name] != before[name]] == ["glance-glance-scrubber"]
+    assert glance.carried("glance-glance-api") == ("glance-glance-scrubber",)
+    assert glance.carried("glance-glance-scrubber") == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (None, ["/etc/a", "/etc/a.conf", "/etc/b/b.conf"]),
+        ((), []),
+        (("/etc/a",), ["/etc/a"]),
+        (("/etc/a/deep",), ["/etc/a"]),
+        (("/etc/b/", "/etc/a.conf"), ["/etc/a.conf", "/etc/b/b.conf"]),
+    ],
+)
+def test_a_process_gets_the_files_that_its_formula_names(
+    web: Workload, files: tuple[str, ...] | None, expected: list[str]
+) -> None:
+    config = tuple(ConfigMount(f"/rendered{t}", t) for t in ("/etc/a", "/etc/a.conf", "/etc/b/b.conf"))
+    one = replace(web, config=config, processes=(replace(web.processes[0], files=files),))
+    mounts = services(one)["web"].get("volumes", [])
+    assert [m["target"] for m in mounts if m["type"] == "bind"] == expected
+
+
+def test_devices_are_the_machines(web: Workload) -> None:
+    one = replace(web, processes=(replace(web.processes[0], devices=("/dev/net/tun",)),))
+    assert services(one)["web"]["devices"] == ["/dev/net/tun:/dev/net/tun"]
 
 
 def interpolate(value: Any) -> Any:

@@ -217,11 +217,35 @@ def test_pods_satisfy_the_restricted_standard_unless_they_say_why(case: Path) ->
         ({"user": "200:200"}, [{"when": "after", "key": "a" * 16}], "baseline"),
         ({"user": ""}, [], "baseline"),
         ({"user": "200:200", "capabilities": ["NET_ADMIN"]}, [], "privileged"),
+        ({"user": "200:200", "devices": ["/dev/net/tun"]}, [], "privileged"),
     ],
 )
 def test_the_namespace_asks_for_what_all_pods_satisfy(process: Any, jobs: Any, level: str) -> None:
     found = made({"name": "a", "processes": [{"name": "a", "command": ["a"], **process}], "jobs": jobs})
     assert found["Namespace", "lab"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == level
+
+
+def test_a_borrowed_volume_is_a_claim_of_the_other_node_that_several_machines_can_have() -> None:
+    processes = [{"name": "p", "command": ["p"]}]
+    lender = {"name": "a", "processes": processes, "volumes": [{"name": "v", "path": "/v", "shared": True}]}
+    borrower = {"name": "b", "processes": processes}
+    borrower["volumes"] = [{"name": "v", "path": "/w", "kind": "borrowed", "of": "a"}]
+    found = made(lender, borrower)
+    (claim,) = (data for (kind, _), data in found.items() if kind == "PersistentVolumeClaim")
+    assert (claim["metadata"]["name"], claim["spec"]["accessModes"]) == ("a-v", ["ReadWriteMany"])
+    pod = pod_of(found, "StatefulSet", "b")
+    assert {"name": "v", "persistentVolumeClaim": {"claimName": "a-v"}} in pod["volumes"]
+    scripts = "".join(" ".join(c["command"]) for c in pod.get("initContainers", ()))
+    assert "content" not in scripts
+
+
+def test_a_device_is_the_machines_and_only_of_the_process_that_uses_it() -> None:
+    processes = [{"name": "a", "command": ["a"], "devices": ["/dev/net/tun"]}, {"name": "b", "command": ["b"]}]
+    pod = pod_of(made({"name": "a", "processes": processes}), "Deployment", "a")
+    volume = {"name": "saltern-dev-net-tun", "hostPath": {"path": "/dev/net/tun", "type": "CharDevice"}}
+    assert [v for v in pod["volumes"] if "hostPath" in v] == [volume]
+    mounts = {c["name"]: [m["mountPath"] for m in c["volumeMounts"]] for c in pod["containers"]}
+    assert ("/dev/net/tun" in mounts["a"], "/dev/net/tun" in mounts["b"]) == (True, False)
 
 
 @pytest.mark.parametrize(

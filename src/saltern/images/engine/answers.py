@@ -37,6 +37,12 @@ def read_address(raw: Mapping[str, Any]) -> str:
     return ""
 
 
+def network_of(raw: Mapping[str, Any]) -> str:
+    """The id of the container whose network a container shares, "" where it shares none."""
+    mode = str((raw.get("HostConfig") or {}).get("NetworkMode") or "")
+    return mode.removeprefix("container:") if mode.startswith("container:") else ""
+
+
 def read_container(raw: Mapping[str, Any]) -> Container:
     """A container of ``container inspect``."""
     state, config = raw.get("State") or {}, raw.get("Config") or {}

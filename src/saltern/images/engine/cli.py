@@ -13,13 +13,14 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from saltern.base.errors import EngineError, ImageError, Problem, RegistryError, SalternError
 from saltern.base.process import Completed, Pipe, Runner
 from saltern.images.engine import LABEL_OWNER, Container, Image, Mount, RunSpec
-from saltern.images.engine.answers import only_missing, read_address, read_container, read_image
+from saltern.images.engine.answers import network_of, only_missing, read_address, read_container, read_image
 from saltern.images.engine.leftovers import OWNER_VARIABLE, build_processes, end_builds
 from saltern.images.engine.owner import is_alive, owner
 from saltern.images.engine.starting import HelperPipe, environment_words, handed_over, mount_text, run_words
@@ -189,7 +190,13 @@ class CliEngine:
     def containers(self, label: str) -> tuple[Container, ...]:
         """See :meth:`Engine.containers`."""
         ids = self._call("ps", "-a", "-q", "--no-trunc", "--filter", f"label={label}").stdout.split()
-        return tuple(sorted((self._container(raw) for raw in self._inspect("container", ids)), key=lambda c: c.name))
+        listed = self._inspect("container", ids)
+        addresses = {str(raw["Id"]): read_address(raw) for raw in listed}
+        found = [
+            replace(self._container(raw), address=addresses.get(network_of(raw) or str(raw["Id"]), ""))
+            for raw in listed
+        ]
+        return tuple(sorted(found, key=lambda c: c.name))
 
     def _container(self, raw: Mapping[str, Any]) -> Container:
         """What the engine says of a container."""
@@ -198,6 +205,8 @@ class CliEngine:
     def address(self, container: str) -> str:
         """See :meth:`Engine.address`."""
         found = self._inspect("container", [container])
+        if found and (other := network_of(found[0])):
+            found = self._inspect("container", [other])
         return read_address(found[0]) if found else ""
 
     def exec(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from saltern.images.process import Process
 from saltern.targets.workload import ALWAYS_TMPFS
 
 ROOT = "/saltern"
@@ -66,6 +67,13 @@ def mount(name: str, path: str, sub_path: str = "", *, read_only: bool = False) 
     if sub_path:
         found["subPath"] = sub_path
     return found | ({"readOnly": True} if read_only else {})
+
+
+def device_part(process: Process) -> Part:
+    """The machine's devices that a process may use."""
+    names = {path: own(path.strip("/").replace("/", "-")) for path in process.devices}
+    volumes = ({"name": name, "hostPath": {"path": path, "type": "CharDevice"}} for path, name in names.items())
+    return Part(tuple(volumes), tuple(mount(name, path) for path, name in names.items()))
 
 
 def scratch() -> Part:

@@ -23,7 +23,7 @@ from saltern.targets.kubernetes.metadata import (
     pod_labels,
     selector,
 )
-from saltern.targets.kubernetes.parts import Account, Part, scratch, together
+from saltern.targets.kubernetes.parts import Account, Part, device_part, scratch, together
 from saltern.targets.kubernetes.storage import claim_part, memory_part
 from saltern.targets.workload import Workload
 
@@ -46,10 +46,13 @@ def service_pod(frame: Frame) -> dict[str, Any]:
     spec: dict[str, Any] = {
         **base_spec(frame, accounts[0], workload.processes),
         "initContainers": prepared,
-        "containers": [service_container(frame, p, parts[Account.of(p.user)]) for p in workload.processes],
+        "containers": [
+            service_container(frame, p, together([parts[Account.of(p.user)], device_part(p)]))
+            for p in workload.processes
+        ],
         "terminationGracePeriodSeconds": DRAIN + max(p.stop_timeout for p in workload.processes),
         "topologySpreadConstraints": _spread(frame),
-        "volumes": list(together(parts.values()).volumes),
+        "volumes": list(together([*parts.values(), *map(device_part, workload.processes)]).volumes),
     }
     reasons = exceptions(workload.processes)
     metadata: dict[str, Any] = {"labels": pod_labels(frame.cloud, workload)}
@@ -91,13 +94,15 @@ def exceptions(processes: Sequence[Process]) -> list[str]:
         beyond = sorted({*process.capabilities} - RESTRICTED)
         if beyond:
             found.append(f"{process.name} keeps the capabilities {', '.join(beyond)}")
+        if process.devices:
+            found.append(f"{process.name} uses the machine's {', '.join(process.devices)}")
     return found
 
 
 def level(workloads: Sequence[Workload]) -> str:
     """The Pod Security Standard that all pods of these workloads satisfy. Jobs are root, with few capabilities."""
     processes = [process for workload in workloads for process in workload.processes]
-    if any({*process.capabilities} - BASELINE for process in processes):
+    if any(process.devices or {*process.capabilities} - BASELINE for process in processes):
         return "privileged"
     jobs = any(workload.jobs for workload in workloads)
     return "baseline" if jobs or exceptions(processes) else "restricted"

@@ -17,7 +17,7 @@ from saltern.images.process import Process
 from saltern.targets.kubernetes.manifest import Manifest
 from saltern.targets.kubernetes.metadata import Frame, dns, instance
 from saltern.targets.kubernetes.parts import ROOT, Account, Part, empty, mount, own
-from saltern.targets.workload import Job, Workload
+from saltern.targets.workload import Cloud, Job, Workload
 
 CONTENT = "content"
 MEMORY = "memory"
@@ -37,21 +37,29 @@ def claimed(workload: Workload, job: Job | None = None) -> tuple[Volume, ...]:
     Two pods can have no memory in common. So folders with sockets are claims too where a job runs beside.
     """
     with_sockets = beside(workload) and (job is None or job.when == "after")
-    return tuple(v for v in workload.volumes if v.kind == "data" or with_sockets)
+    return tuple(v for v in workload.volumes if v.kind != "runtime" or with_sockets)
 
 
 def own_claims(workload: Workload) -> tuple[Volume, ...]:
     """The claims that each replica has for itself."""
-    return tuple(v for v in claimed(workload) if v.kind != "data" or not v.shared)
+    return tuple(v for v in claimed(workload) if not is_common(v))
 
 
 def is_common(volume: Volume) -> bool:
     """Whether one claim is there for all replicas."""
-    return volume.kind == "data" and volume.shared
+    return volume.kind == "borrowed" or (volume.kind == "data" and volume.shared)
+
+
+def is_lent(cloud: Cloud, workload: Workload, volume: Volume) -> bool:
+    """Whether other nodes have the volume too."""
+    asked = (workload.name, volume.name)
+    return any(asked == (v.of, v.name) for other in cloud.workloads for v in other.volumes if v.kind == "borrowed")
 
 
 def claim_name(workload: Workload, volume: Volume, number: int = 1) -> str:
     """The claim of a volume: the one for all, or that of a replica, as its StatefulSet calls it."""
+    if volume.kind == "borrowed":
+        return dns(f"{volume.of}-{volume.name}")
     if is_common(volume):
         return dns(f"{instance(workload)}-{volume.name}")
     return dns(f"{dns(volume.name)}-{instance(workload)}-{number - 1}")
@@ -75,7 +83,8 @@ def outdated_claims(workload: Workload, present: Collection[str]) -> tuple[str, 
 def claim_spec(frame: Frame, volume: Volume) -> dict[str, Any]:
     """What a volume asks of the cluster's storage."""
     settings, workload = frame.site.settings, frame.workload
-    many = is_common(volume) and (workload.replicas > 1 or workload.kubernetes.every_machine)
+    several = workload.replicas > 1 or workload.kubernetes.every_machine or is_lent(frame.cloud, workload, volume)
+    many = is_common(volume) and several
     size = workload.kubernetes.storage.get(volume.name, settings.storage if volume.kind == "data" else RUNTIME_SIZE)
     storage_class = (settings.shared_storage_class if many else "") or settings.storage_class
     spec: dict[str, Any] = {
@@ -104,7 +113,8 @@ def claims(frame: Frame) -> list[Manifest]:
     The latter have the name that the StatefulSet's template would give them, so its pod takes them over.
     """
     early = {v.name for job in frame.workload.jobs if job.when == "before" for v in claimed(frame.workload, job)}
-    wanted = [v for v in claimed(frame.workload) if is_common(v) or v.name in early]
+    own = [v for v in claimed(frame.workload) if v.kind != "borrowed"]
+    wanted = [v for v in own if is_common(v) or v.name in early]
     return [
         frame.manifest(
             "PersistentVolumeClaim",
@@ -129,7 +139,7 @@ def claim_part(workload: Workload, owner: Account, job: Job | None = None) -> Pa
         place = f"{ROOT}/claims/{dns(volume.name)}"
         if volume.kind == "data":
             script += _seed(volume.path, place, owner, as_root=job is not None)
-        elif job is None:
+        elif volume.kind == "runtime" and job is None:
             script += [f"rm -rf {place}/{CONTENT}", f"install -d -m {RUNTIME_MODE} {place}/{CONTENT}"]
     mounts = tuple(mount(dns(v.name), v.path, CONTENT) for v in found)
     tools = tuple(mount(dns(v.name), f"{ROOT}/claims/{dns(v.name)}") for v in found)
