@@ -1,4 +1,4 @@
-"""The formulas of the network, rendered by Salt for Debian 12 and 13: what runs, with which rights, and what it is told."""
+"""The bundled formulas of the network, rendered by Salt: what goes into the image, what is for machines only."""
 
 from __future__ import annotations
 
