@@ -23,7 +23,7 @@ cluster: setup-test ## a Kubernetes of two nodes, as the tests have, until Ctrl-
 	.venv/bin/python -m tests.cluster
 
 test-full: export SALTERN_TESTS_FULL = 1
-test-full: test ## the same with what takes longer: Debian 13, parity with docker, upgrades and faults in a cluster
+test-full: test ## the same with what takes longer: Debian 13, parity with docker, clusters of MariaDB and RabbitMQ
 
 test-fast: lint ## checks, unit and golden tests: seconds
 	.venv/bin/pytest -q -n $(WORKERS) tests/unit

@@ -31,10 +31,11 @@ DAEMON_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 DAEMON_WAIT = 60.0
 
 
-GROUPS = ("podman", "docker", "rollouts")
-"""What tests have in common that only one process may have; the longest begins first.
+GROUPS = ("podman", "docker", "cluster", "rollouts")
+"""What tests have in common that only one process may have, in the order in which they begin.
 
-The first of podman's end builds and look at what is left: no other group that builds with podman runs by then.
+The first of podman's end builds and look at what is left: no other group that builds with podman runs by then. The
+cluster's binaries are built while the first two run.
 """
 
 
@@ -42,10 +43,12 @@ def group_of(nodeid: str) -> str:
     """Which tests stay in one process: those of an engine's cloud, of the cluster; else those of a file."""
     file, _, name = nodeid.partition("::")
     folder = file.removeprefix("tests/").partition("/")[0]
-    if folder == "cluster" or Path(file).stem in ("test_rollouts", "test_faults"):
-        return "rollouts"  # under a load of requests that may not fail: no two of them at a time
+    if folder == "cluster":
+        return "cluster"
     if folder not in ("containers", "e2e"):
         return file
+    if folder == "e2e" and Path(file).stem in ("test_rollouts", "test_faults"):
+        return "rollouts"
     if re.search(r"\[(.*-)?docker(-.*)?\]$", name):
         return "docker"
     return "podman"

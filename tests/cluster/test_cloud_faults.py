@@ -66,7 +66,6 @@ def test_a_rollout_waits_for_an_api_server_and_an_etcd_that_restart(kube: Cluste
     assert kube.saltern("plan", "--json").json["steps"] == []
 
 
-@full
 def test_a_drained_machine_takes_no_answer_away(kube: ClusterCloud) -> None:
     """MariaDB has one server, so it is the other machine. memcached goes with it: a request may wait for it in vain."""
     with load(kube) as users:
@@ -87,7 +86,6 @@ def other(cloud: ClusterCloud) -> str:
     return "node2" if cloud.node_of("mariadb-0") == "node1" else "node1"
 
 
-@full
 def test_a_lost_machine_is_survived(kube: ClusterCloud, own_cluster: Cluster) -> None:
     """The users' address is one of the machine that stays: what is in front of a cluster is not the cloud's."""
     user = client(kube).identity.create_user(name="survivor", password="of-the-test")

@@ -8,12 +8,11 @@ import pytest
 
 from ..e2e.driver import substitute
 from .client import eventually
-from .clouds import ClusterCloud, assert_available, client, common, full, load
+from .clouds import ClusterCloud, assert_available, client, common, load
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # openstacksdk's own
 
 
-@full
 def test_the_openstack_release_goes_up_and_back_without_a_failed_request(kube: ClusterCloud) -> None:
     kept = {path: path.read_text() for path in (common(kube.model), kube.model / "packages.lock")}
     substitute(common(kube.model), "openstack_version: zed", "openstack_version: '2025.1'")
@@ -34,7 +33,6 @@ def release(cloud: ClusterCloud) -> str:
     return cloud.kubectl("exec", "keystone-0", "--", "dpkg-query", "-W", "-f", "${Version}", "keystone")
 
 
-@full
 def test_lost_data_comes_back_from_a_backup(kube: ClusterCloud) -> None:
     connection = client(kube)
     user = connection.identity.create_user(name="kept-in-a-backup", password="of-the-test")

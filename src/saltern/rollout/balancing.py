@@ -15,7 +15,7 @@ POLL = 0.2
 """Seconds between two looks."""
 IDLE_SECONDS = 30.0
 """How long connections of a drained replica may go on; what is open then is cut with the replica."""
-BACK_SECONDS = 30.0
+BACK_SECONDS = 60.0
 """How long a balancer may take to see a replica that is ready."""
 COMMAND_SECONDS = 10.0
 
