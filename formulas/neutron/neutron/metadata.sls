@@ -1,5 +1,9 @@
-{%- from "neutron/map.jinja" import metadata, server with context %}
+{%- from "neutron/map.jinja" import alone, metadata, server with context %}
 {%- if metadata.get('enabled', False) %}
+{%- if alone %}
+include:
+- neutron.names
+{%- endif %}
 
 neutron_metadata_packages:
   pkg.installed:
@@ -54,6 +58,10 @@ neutron_metadata_service:
   - watch:
     - file: neutron_metadata_config
     - file: neutron_metadata_default
+{%- if alone %}
+    - file: neutron_ovs_names
+    - file: neutron_ovs_names_loaded
+{%- endif %}
 {%- if not server.get('enabled', False) %}
     - file: neutron_metadata_common
 {%- endif %}

@@ -1,6 +1,11 @@
-{%- from "neutron/map.jinja" import server with context %}
+{%- from "neutron/map.jinja" import alone, server with context %}
 {%- import_text "neutron/files/schema.py" as schema %}
 {%- if server.get('enabled', False) %}
+{%- set names = alone and server.backend.engine == 'ovn' %}
+{%- if names %}
+include:
+- neutron.names
+{%- endif %}
 
 neutron_packages:
   pkg.installed:
@@ -107,6 +112,10 @@ neutron_service{{ '' if service == server.service else '_' ~ service }}:
   - watch:
     - file: neutron_config
     - file: neutron_ml2
+{%- if names %}
+    - file: neutron_ovs_names
+    - file: neutron_ovs_names_loaded
+{%- endif %}
 {%- if service == server.service %}
     - file: neutron_default
 {%- if 'neutron_ovn_datapath.Plugin' in server.service_plugins %}

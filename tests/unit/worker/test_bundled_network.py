@@ -1,4 +1,4 @@
-"""The formulas of the network, rendered by Salt for Debian 12 and 13: what runs, with which rights, and what it is told."""
+"""The formulas of the network, rendered by Salt for Debian 12 and 13: what runs, with which rights, what it is told."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ METADATA = {"enabled": True, "southbound": SOUTHBOUND, "nova": {"host": "nova"},
 AGENT = {"enabled": True, "message_queue": LOGIN, "nova": {"host": "nova"}, "secret": "x"}
 SWITCH = {"enabled": True, "datapath_type": "netdev", "bridge": {"br-ex": {"addresses": ["172.24.4.1/24"]}}}
 UWSGI = ["neutron-api", "neutron-periodic-workers", "neutron-ovn-maintenance-worker"]
+CENTRAL = ["ovn-ovsdb-server-nb", "ovn-ovsdb-server-sb", "ovn-northd"]
 AGENTS = ["neutron-linuxbridge-agent", "neutron-dhcp-agent", "neutron-l3-agent", "neutron-metadata-agent"]
 
 CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
@@ -29,7 +30,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, list[str]]] = {
     "metadata": ("neutron", {"metadata": METADATA}, "12", ["neutron-ovn-metadata-agent"]),
     "linuxbridge": ("neutron", {"server": LINUXBRIDGE}, "12", ["neutron-api"]),
     "agents": ("neutron", {"agent": AGENT}, "12", AGENTS),
-    "central": ("ovn", {"central": {"enabled": True}}, "12", ["ovn-ovsdb-server-nb", "ovn-ovsdb-server-sb", "ovn-northd"]),
+    "central": ("ovn", {"central": {"enabled": True}}, "12", CENTRAL),
     "chassis": ("ovn", {"chassis": {"enabled": True, "central": SOUTHBOUND}}, "12", ["ovn-controller"]),
     "switch": ("openvswitch", {"switch": SWITCH}, "13", ["ovsdb-server", "ovs-vswitchd"]),
 }
@@ -54,7 +55,8 @@ def test_each_service_is_a_process_with_named_rights(formula: Formula, case: str
 
 
 def test_only_user_space_forwarding_needs_a_device(formula: Formula) -> None:
-    devices = {case: [d for hints in compiled(formula, case)[0].processes.values() for d in hints.devices] for case in CASES}
+    processes = {case: compiled(formula, case)[0].processes.values() for case in CASES}
+    devices = {case: [device for hints in found for device in hints.devices] for case, found in processes.items()}
     assert {case: found for case, found in devices.items() if found} == {"switch": ["/dev/net/tun"]}
 
 

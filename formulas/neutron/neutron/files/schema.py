@@ -27,13 +27,14 @@ def below(script, heads):
 
 
 config = cli.get_neutron_config()
+version_table = cli.get_alembic_version_table(config)
 engine = create_engine(cli.CONF.database.connection)
 with engine.connect() as connection:
-    options = {"version_table": cli.get_alembic_version_table(config)}
-    heads = MigrationContext.configure(connection, opts=options).get_current_heads()
+    heads = MigrationContext.configure(connection, opts={"version_table": version_table}).get_current_heads()
 script = ScriptDirectory.from_config(config)
 known = {revision.revision for revision in script.walk_revisions()}
-if not heads and not inspect(engine).get_table_names():
+# Neutron's own code makes the version table when it is asked
+if not heads and set(inspect(engine).get_table_names()) <= {version_table}:
     todo = ["upgrade", "heads"]
 elif not set(heads) <= known:
     todo = []  # of a newer Neutron, which has expanded it for itself: this one still works with it until it is contracted
