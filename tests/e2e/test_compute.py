@@ -142,11 +142,17 @@ def site(compute: Cloud) -> Site:
 
 def prepared(connection: Any) -> Site:
     """Makes the image of the guest, a flavor, a network, and a security group "closed" that lets nothing in."""
+    # a machine for guests reports itself some seconds after it is ready, and is found by the scheduler then
+    assert eventually(lambda: _has_compute(connection), WAIT)
     network = connection.network.create_network(name="guests")
     connection.network.create_subnet(name="guests", network_id=network.id, ip_version=4, cidr="10.77.0.0/24")
     connection.network.create_security_group(name="closed")
     flavor = connection.compute.create_flavor(name="tiny", ram=MEMORY, vcpus=1, disk=1)
     return Site(connection, upload(connection), flavor.id, network.id)
+
+
+def _has_compute(connection: Any) -> bool:
+    return any(one.binary == "nova-compute" and one.state == "up" for one in connection.compute.services())
 
 
 def upload(connection: Any) -> str:
