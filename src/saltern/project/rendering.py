@@ -67,8 +67,8 @@ class Rendered:
         """Write the Compose file, unless it says the same already, and what its containers mount besides trees."""
         if self.units is not None:
             return
-        for live in delivery.lives(self.cloud):
-            delivery.offer(live)
+        for kept in delivery.kept(self.cloud):
+            delivery.offer(kept)
         text = compose.render(self.compose).encode()
         if not self.file.exists() or self.file.read_bytes() != text:
             write_atomically(self.file, text)

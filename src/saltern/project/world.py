@@ -159,4 +159,4 @@ def forget_old(project: Project, rendered: Rendered) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
             else:
                 folder.unlink()
-    delivery.forget(project.state / "live", tuple(delivery.lives(rendered.cloud)))
+    delivery.forget(project.state / "live", tuple(delivery.kept(rendered.cloud)))

@@ -17,7 +17,7 @@ from pathlib import Path
 from saltern.base.store import write_atomically
 from saltern.plan.steps import Taken
 from saltern.rollout.rollouts import told
-from saltern.targets.live import Live, LiveMount, live_of
+from saltern.targets.live import Kept, Live, LiveMount, kept_of
 from saltern.targets.workload import Cloud
 
 DATA = "..data"
@@ -25,12 +25,17 @@ NEW = "..new"
 TAKEN = "taken.json"
 
 
-def lives(cloud: Cloud) -> Iterator[Live]:
+def kept(cloud: Cloud) -> Iterator[Kept]:
     """Of all containers of a cloud that have one."""
     for workload in cloud.workloads:
         for one in workload.instances():
-            if (live := live_of(workload, one)) is not None:
-                yield live
+            if (found := kept_of(workload, one)) is not None:
+                yield found
+
+
+def lives(cloud: Cloud) -> Iterator[Live]:
+    """Of all containers of a cloud whose processes take over what changed."""
+    return (one for one in kept(cloud) if isinstance(one, Live))
 
 
 def taken(folder: str) -> Taken | None:
@@ -60,7 +65,7 @@ def _write(live: Live, now: Taken) -> None:
         write_atomically(Path(live.folder) / TAKEN, text.encode())
 
 
-def offer(live: Live) -> None:
+def offer(live: Kept) -> None:
     """Make all that its container mounts; where there is a content already, that stays.
 
     Raises RolloutError when that cannot be written; so do the others here.
@@ -95,7 +100,7 @@ def shown(content: str) -> str:
     return f"..{content}"
 
 
-def forget(root: Path, there: Collection[Live]) -> None:
+def forget(root: Path, there: Collection[Kept]) -> None:
     """Remove contents that nothing shows, copies that nothing mounts, and the folders of containers that are gone."""
     known = {Path(live.folder): live for live in there}
     for folder in root.glob("*"):
@@ -137,7 +142,7 @@ def _point(mount: LiveMount, content: str) -> None:
 
 
 @contextmanager
-def _told(live: Live) -> Iterator[None]:
+def _told(live: Kept) -> Iterator[None]:
     with told(Path(live.folder), "the configuration"):
         yield
 

@@ -15,7 +15,7 @@ from saltern.base.store import canonical, digest
 from saltern.formulas.metadata import Probe, Volume
 from saltern.images.process import Process
 from saltern.model.settings import Publish
-from saltern.targets.live import live_of
+from saltern.targets.live import kept_of, live_of
 from saltern.targets.workload import ALWAYS_TMPFS, JOB_CAPABILITIES, WORKER, Cloud, Instance, Job, Workload
 
 LABEL_CLOUD = "io.saltern.cloud"
@@ -228,10 +228,10 @@ def _data_mounts(workload: Workload, number: int) -> list[dict[str, Any]]:
 
 def _config_mounts(workload: Workload, one: Instance | None) -> list[dict[str, Any]]:
     """The rendered files of a container; None: of a job, which has them as they were rendered."""
-    live = live_of(workload, one) if one is not None else None
+    kept = kept_of(workload, one) if one is not None else None
     places = [(m.source, m.target) for m in (workload.config_of(one.process) if one else workload.config)]
-    if live is not None:
-        places = [(m.place, m.target) for m in live.mounts]
+    if kept is not None:
+        places = [(m.place, m.target) for m in kept.mounts]
     return [{"type": "bind", "source": source, "target": target, "read_only": True} for source, target in places]
 
 

@@ -2,7 +2,8 @@
 
 A rendered tree has the hash of its content in its path: changed configuration is another mount, and that is another
 container. A process that can take over changed configuration gets a folder of its own on this machine instead, whose
-path stays: in it are the folders that may change, and copies of the files that may not, by their content.
+path stays: in it are the folders that may change, and copies of the files that may not, by their content. One whose
+formula names its files gets such copies of them alone: a change of the node's other files is no other mount.
 """
 
 from __future__ import annotations
@@ -31,14 +32,29 @@ class LiveMount:
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
-    """The configuration of one container whose process takes over what changed. ``content`` names what may change."""
+class Kept:
+    """The configuration of one container in a folder of its own; ``content`` names what may change, "" nothing."""
 
     service: str
     folder: str
     mounts: tuple[LiveMount, ...]
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live(Kept):
+    """Of one whose process takes over what changed."""
+
     reload: Reload
+
+
+def kept_of(workload: Workload, one: Instance) -> Kept | None:
+    """What a container of a workload has of its configuration in a folder of its own; None where it has trees."""
+    if one.process.files is None or not workload.live:
+        return live_of(workload, one)
+    folder = f"{workload.live}/{one.service}"
+    mounts = tuple(_mount(folder, mount, changes=False) for mount in workload.config_of(one.process))
+    return live_of(workload, one) or (Kept(one.service, folder, mounts, "") if mounts else None)
 
 
 def live_of(workload: Workload, one: Instance) -> Live | None:
@@ -48,12 +64,12 @@ def live_of(workload: Workload, one: Instance) -> Live | None:
         return None
     folder = f"{workload.live}/{one.service}"
     own = workload.config_of(one.process)
-    mounts = tuple(_mount(folder, mount, is_in(mount.target, reload.folders)) for mount in own)
+    mounts = tuple(_mount(folder, mount, changes=is_in(mount.target, reload.folders)) for mount in own)
     changing = [(mount.target, mount.digest) for mount in own if is_in(mount.target, reload.folders)]
     return Live(one.service, folder, mounts, digest(canonical(changing))[:LENGTH], reload) if changing else None
 
 
-def _mount(folder: str, mount: ConfigMount, changes: bool) -> LiveMount:
+def _mount(folder: str, mount: ConfigMount, *, changes: bool) -> LiveMount:
     if changes:
         place = f"{folder}/now/{mount.target.strip('/').replace('/', '-')}"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from saltern.base.errors import RolloutError
 from saltern.formulas.metadata import Reload
 from saltern.plan.steps import Taken
 from saltern.rollout import delivery
-from saltern.targets.live import Live, LiveMount
+from saltern.targets.live import Kept, Live, LiveMount
 
 
 def live(root: Path, content: str, **files: str) -> Live:
@@ -44,6 +45,22 @@ def _files(folder: Path) -> list[Path]:
 
 
 FIRST = {"a": "1", "b": "1", "deep/file": "c1", "link": "c1"}
+
+
+def test_files_of_its_own_are_copies_that_go_when_nothing_mounts_them(tmp_path: Path) -> None:
+    (tmp_path / "nova").mkdir()
+    (tmp_path / "nova/nova.conf").write_text("debug = false")
+    folder = tmp_path / "live/nova"
+    mount = LiveMount(str(tmp_path / "nova"), str(folder / "digest/nova"), "/etc/nova", changes=False)
+    kept = Kept("nova", str(folder), (mount,), "")
+    delivery.offer(kept)
+    (tmp_path / "nova/nova.conf").write_text("debug = true")
+    delivery.offer(kept)
+    assert (folder / "digest/nova/nova.conf").read_text() == "debug = false"
+    delivery.forget(tmp_path / "live", [kept])
+    assert [*folder.iterdir()] == [folder / "digest"]
+    delivery.forget(tmp_path / "live", [replace(kept, mounts=(replace(mount, place=str(folder / "other/nova")),))])
+    assert [*folder.iterdir()] == []
 
 
 def test_all_of_a_content_is_exchanged(tmp_path: Path) -> None:

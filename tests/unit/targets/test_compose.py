@@ -235,6 +235,18 @@ def test_a_process_gets_the_files_that_its_formula_names(
     assert [m["target"] for m in mounts if m["type"] == "bind"] == expected
 
 
+def test_a_change_of_files_that_a_process_does_not_get_leaves_it_alone(web: Workload) -> None:
+    def config(tree: str, **digests: str) -> tuple[ConfigMount, ...]:
+        return tuple(ConfigMount(f"/trees/{tree}/{name}", f"/etc/{name}", digest) for name, digest in digests.items())
+
+    one = replace(web, live="/live", processes=(replace(web.processes[0], files=("/etc/a",)),))
+    before, other, own = (
+        hashes(replace(one, config=config(*given[:1], a=given[1], b=given[2])))["web"]
+        for given in (("1", "a" * 64, "b" * 64), ("2", "a" * 64, "c" * 64), ("3", "d" * 64, "b" * 64))
+    )
+    assert before == other != own
+
+
 def test_devices_are_the_machines(web: Workload) -> None:
     one = replace(web, processes=(replace(web.processes[0], devices=("/dev/net/tun",)),))
     assert services(one)["web"]["devices"] == ["/dev/net/tun:/dev/net/tun"]
