@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -175,7 +175,10 @@ class Cloud:
         left = self.left()
         options = ("--time", "0", "--volumes") if self.engine.name == "podman" else ("--volumes",)
         if left["containers"]:
-            self.call("rm", "--force", *options, *left["containers"])
+            with suppress(AssertionError):  # podman removes one whose network others share only after those
+                self.call("rm", "--force", *options, *left["containers"])
+        if rest := self.left()["containers"]:
+            self.call("rm", "--force", *options, *rest)
         for kind in ("networks", "volumes"):
             for name in left[kind]:
                 self.call(kind[:-1], "rm", name)

@@ -112,6 +112,7 @@ def compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     cloud = Cloud("e2e-compute", model, folder / "state", engine, ports)
     cloud.clean()
     try:
+        cloud.saltern("build")  # for itself: each command has its time, and there is much to build
         cloud.saltern("up", "--json")
         yield cloud
     finally:
