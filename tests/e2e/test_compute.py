@@ -220,11 +220,7 @@ def test_a_security_group_decides_who_reaches_a_guest(site: Site, first: Server,
     assert first.says(f"connect {there} answered"), first.console()
 
 
-def test_a_volume_is_written_in_one_guest_and_read_in_another(
-    compute: Cloud, site: Site, first: Server, second: Server
-) -> None:
-    if not (compute.model / "nodes/cinder.yml").exists():
-        pytest.skip("the example has no volumes yet")
+def test_a_volume_is_written_in_one_guest_and_read_in_another(site: Site, first: Server, second: Server) -> None:
     connection = site.connection
     volume = connection.block_storage.create_volume(name="kept", size=1)
     connection.block_storage.wait_for_status(volume, "available", failures=["error"], wait=WAIT)

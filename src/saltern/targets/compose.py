@@ -140,6 +140,7 @@ def _published(workload: Workload, one: Instance) -> list[Publish]:
 def _service(cloud: Cloud, workload: Workload, one: Instance, engine: str) -> dict[str, Any]:
     process, carrier = one.process, workload.carrier(one.number)
     carries = one.service == carrier
+    beside = [] if carries else [(carrier, {"condition": "service_started"})]
     service: dict[str, Any] = {
         "image": workload.image,
         "container_name": container_name(cloud.name, one.service),
@@ -166,7 +167,7 @@ def _service(cloud: Cloud, workload: Workload, one: Instance, engine: str) -> di
         "stop_grace_period": f"{process.stop_timeout}s",
         "mem_limit": workload.memory,
         "healthcheck": _healthcheck(process.probe),
-        "depends_on": dict(sorted({**dict(_dependencies(cloud, workload, None)), **_carried(workload, one)}.items())),
+        "depends_on": dict(sorted([*_dependencies(cloud, workload, None), *beside])),
         "restart": "unless-stopped",
     }
     return {key: value for key, value in service.items() if value not in ("", [], {}, None)}
@@ -317,11 +318,6 @@ def _dependencies(cloud: Cloud, workload: Workload, job: Job | None) -> Iterator
         yield from ((workload.job_name(j), {"condition": "service_completed_successfully"}) for j in own_first)
     elif job.when == "after":
         yield from map(_ready, workload.instances())
-
-
-def _carried(workload: Workload, one: Instance) -> dict[str, dict[str, str]]:
-    carrier = workload.carrier(one.number)
-    return {} if one.service == carrier else {carrier: {"condition": "service_started"}}
 
 
 def _ready(one: Instance) -> tuple[str, dict[str, str]]:

@@ -50,11 +50,12 @@ class Live(Kept):
 
 def kept_of(workload: Workload, one: Instance) -> Kept | None:
     """What a container of a workload has of its configuration in a folder of its own; None where it has trees."""
-    if one.process.files is None or not workload.live:
-        return live_of(workload, one)
+    live = live_of(workload, one)
+    if live is not None or one.process.files is None or not workload.live:
+        return live
     folder = f"{workload.live}/{one.service}"
     mounts = tuple(_mount(folder, mount, changes=False) for mount in workload.config_of(one.process))
-    return live_of(workload, one) or (Kept(one.service, folder, mounts, "") if mounts else None)
+    return Kept(one.service, folder, mounts, "") if mounts else None
 
 
 def live_of(workload: Workload, one: Instance) -> Live | None:

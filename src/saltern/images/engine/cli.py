@@ -191,12 +191,11 @@ class CliEngine:
         """See :meth:`Engine.containers`."""
         ids = self._call("ps", "-a", "-q", "--no-trunc", "--filter", f"label={label}").stdout.split()
         listed = self._inspect("container", ids)
-        addresses = {str(raw["Id"]): read_address(raw) for raw in listed}
-        found = [
-            replace(self._container(raw), address=addresses.get(network_of(raw) or str(raw["Id"]), ""))
-            for raw in listed
-        ]
-        return tuple(sorted(found, key=lambda c: c.name))
+        found = {str(raw["Id"]): self._container(raw) for raw in listed}
+        for raw in listed:
+            if (other := network_of(raw)) in found:
+                found[str(raw["Id"])] = replace(found[str(raw["Id"])], address=found[other].address)
+        return tuple(sorted(found.values(), key=lambda c: c.name))
 
     def _container(self, raw: Mapping[str, Any]) -> Container:
         """What the engine says of a container."""
