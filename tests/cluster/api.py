@@ -65,15 +65,16 @@ class Api:
             changed(objects)
             version = listed["metadata"]["resourceVersion"]
             connection.request("GET", f"{path}?watch=1&timeoutSeconds=300&resourceVersion={version}")
-            for line in connection.getresponse():
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    return
-                if event["type"] == "DELETED":
-                    objects.pop(_key(event["object"]), None)
-                else:
-                    objects[_key(event["object"])] = event["object"]
-                changed(objects)
+            with connection.getresponse() as events:
+                for line in events:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        return
+                    if event["type"] == "DELETED":
+                        objects.pop(_key(event["object"]), None)
+                    else:
+                        objects[_key(event["object"])] = event["object"]
+                    changed(objects)
         finally:
             connection.close()
 
@@ -81,8 +82,8 @@ class Api:
 def _ask(connection: http.client.HTTPSConnection, method: str, path: str, body: Object | None = None) -> Any:
     content = None if body is None else json.dumps(body)
     connection.request(method, path, content, {"Content-Type": "application/json"} if content else {})
-    answer = connection.getresponse()
-    text = answer.read().decode()
+    with connection.getresponse() as answer:  # it holds the socket until it is read to its end
+        text = answer.read().decode()
     if answer.status >= 400:
         raise ApiError(answer.status, text)
     return json.loads(text) if text.startswith("{") else text

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
+from saltern.base.process import STUCK
 from saltern.images.engine import LABEL_KEY, LABEL_OWNER, Container, Engine
 from saltern.targets.compose import LABEL_CLOUD, LABEL_ROLE
 
@@ -72,16 +74,22 @@ class Cloud:
     def saltern(self, verb: str, *words: str, code: int | None = 0) -> Done:
         """Run a verb to its end; ``code`` is what it has to return, None: anything."""
         begun = time.monotonic()
-        done = subprocess.run(
+        child = subprocess.Popen(
             self.argv(verb, *words),
             env=self.environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=TIMEOUT,
-            check=False,
         )
-        found = Done(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
+        try:
+            stdout, stderr = child.communicate(timeout=TIMEOUT)
+        except subprocess.TimeoutExpired:
+            at_work = _at_work()
+            child.kill()
+            stdout, stderr = child.communicate()
+            pytest.fail(f"saltern {verb} did not end:\n{Done(STUCK, stdout, stderr, TIMEOUT)}\n{at_work}")
+        found = Done(child.returncode, stdout, stderr, time.monotonic() - begun)
         assert code is None or found.code == code, f"saltern {verb}: {found}"
         return found
 
@@ -302,6 +310,13 @@ def substitute(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text, f"{old!r} is not in {file}"
     file.write_text(text.replace(old, new))
+
+
+def _at_work() -> str:
+    """What runs on this machine, and what each process waits for in the kernel."""
+    columns = "pid,ppid,etimes,stat,wchan:24,args"
+    done = subprocess.run(("ps", "-ww", "--forest", "-eo", columns), capture_output=True, text=True, check=False)
+    return "\n".join(line[:300] for line in done.stdout.splitlines() if "[" not in line[:80])
 
 
 def eventually(check: Callable[[], bool], seconds: float = 20) -> bool:

@@ -9,11 +9,14 @@ import contextlib
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+STUCK = 124
+"""Return code of a process that was ended because its time was over, as with ``timeout(1)``."""
 STDERR_TAIL = 200
 """How many lines of a followed command's stderr are kept for an error message."""
 
@@ -46,14 +49,15 @@ class Runner(Protocol):
         *,
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
         timeout: float | None = None,
+        silence: float | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         """Run ``argv`` and wait.
 
         ``env`` is added to the current environment. ``timeout`` is in seconds; when it passes the process is ended and
-        the return code is 124, as with ``timeout(1)``. ``on_line`` gets each line of stderr and stdout as it comes.
+        the return code is :data:`STUCK`; the same after ``silence`` seconds in which it wrote no line.
+        ``on_line`` gets each line of stderr and stdout as it comes.
         A command that does not exist returns 127.
         """
 
@@ -123,22 +127,23 @@ class LocalRunner:
         *,
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
         timeout: float | None = None,
+        silence: float | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         """See :meth:`Runner.run`."""
         try:
-            process = self._spawn(argv, env=env, cwd=cwd, stdin=stdin is not None)
+            process = self._spawn(argv, env=env, stdin=stdin is not None)
         except FileNotFoundError:
             return Completed(tuple(argv), 127, "", f"{argv[0]}: command not found")
         except PermissionError as error:
             return Completed(tuple(argv), 126, "", str(error))
-        out, err = _Collector(process.stdout, on_line), _Collector(process.stderr, on_line)
+        patience = _Patience(timeout, silence, on_line)
+        out, err = _Collector(process.stdout, patience.hear), _Collector(process.stderr, patience.hear)
         if process.stdin is not None:
             with contextlib.suppress(BrokenPipeError), process.stdin:  # it did not want its input; its code tells
                 process.stdin.write(stdin or "")
-        returncode = _ended(process, timeout)
+        returncode = _ended(process, patience)
         return Completed(tuple(argv), returncode, out.text(), err.text())
 
     def transfer(
@@ -167,7 +172,7 @@ class LocalRunner:
         except FileNotFoundError:
             return Completed(tuple(argv), 127, "", f"{argv[0]}: command not found")
         out, err = _Collector(process.stdout, None), _Collector(process.stderr, None)
-        returncode = _ended(process, timeout)
+        returncode = _ended(process, _Patience(timeout))
         return Completed(tuple(argv), returncode, out.text(), err.text())
 
     def attend(self, argv: Sequence[str]) -> int:
@@ -181,7 +186,7 @@ class LocalRunner:
 
     def open(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Pipe:
         """See :meth:`Runner.open`."""
-        return _LocalPipe(tuple(argv), self._spawn(argv, env=env, cwd=None, stdin=True))
+        return _LocalPipe(tuple(argv), self._spawn(argv, env=env, stdin=True))
 
     def start(self, argv: Sequence[str], log: Path) -> Service:
         """See :meth:`Starter.start`."""
@@ -199,9 +204,7 @@ class LocalRunner:
                 )
             )
 
-    def _spawn(
-        self, argv: Sequence[str], *, env: Mapping[str, str] | None, cwd: Path | None, stdin: bool
-    ) -> subprocess.Popen[str]:
+    def _spawn(self, argv: Sequence[str], *, env: Mapping[str, str] | None, stdin: bool) -> subprocess.Popen[str]:
         if self._log:
             self._log(argv)
         return subprocess.Popen(
@@ -210,21 +213,51 @@ class LocalRunner:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **self._env, **(env or {})},
-            cwd=cwd,
             text=True,
             encoding="utf-8",
             errors="replace",
         )
 
 
-def _ended(process: subprocess.Popen[str], timeout: float | None) -> int:
-    """Wait for a process; when the time is over it is ended, and the code is 124."""
+class _Patience:
+    """How long a process may still take: until a moment, and until it has been silent for too long."""
+
+    def __init__(
+        self,
+        timeout: float | None = None,
+        silence: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        self._on_line = on_line
+        self._silence = silence
+        self._heard = time.monotonic()
+        self._deadline = None if timeout is None else self._heard + timeout
+
+    def hear(self, line: str) -> None:
+        """It wrote a line."""
+        self._heard = time.monotonic()
+        if self._on_line:
+            self._on_line(line)
+
+    def left(self) -> float | None:
+        """Seconds, at least 0; None: for ever."""
+        ends = [] if self._deadline is None else [self._deadline]
+        if self._silence is not None:
+            ends.append(self._heard + self._silence)
+        return max(0.0, min(ends) - time.monotonic()) if ends else None
+
+
+def _ended(process: subprocess.Popen[str], patience: _Patience) -> int:
+    """Wait for a process; when the patience is at its end so is the process, and the code is 124."""
     try:
-        return process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return 124
+        while process.poll() is None and (left := patience.left()) != 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(left)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+            return STUCK
+        return process.returncode
     except BaseException:  # Ctrl-C: the command must not outlive us
         process.terminate()
         process.wait()

@@ -211,14 +211,15 @@ def _fetch_one(name: str, entry: Mapping[str, str], target: Path, runner: Runner
     part = target.with_name(f".{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
+    git = ("git", "-C", str(part))
     shallow = ("fetch", "--quiet", "--depth=1", "--", entry["git"], entry["commit"])
     by_ref = ("fetch", "--quiet", "--", entry["git"], entry.get("ref") or "HEAD")
-    runner.run(("git", "init", "--quiet"), cwd=part)
-    done = runner.run(("git", *shallow), cwd=part, env=_GIT, timeout=600)
+    runner.run((*git, "init", "--quiet"))
+    done = runner.run((*git, *shallow), env=_GIT, timeout=600)
     if not done.ok:  # some servers give no commit by its name
-        done = runner.run(("git", *by_ref), cwd=part, env=_GIT, timeout=600)
+        done = runner.run((*git, *by_ref), env=_GIT, timeout=600)
     if done.ok:
-        done = runner.run(("git", "-c", "advice.detachedHead=false", "checkout", "--quiet", entry["commit"]), cwd=part)
+        done = runner.run((*git, "-c", "advice.detachedHead=false", "checkout", "--quiet", entry["commit"]))
     if not done.ok:
         shutil.rmtree(part, ignore_errors=True)
         raise FormulaError(

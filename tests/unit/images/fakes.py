@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import IO
 
 from saltern.base.process import Completed, Pipe
@@ -25,8 +24,8 @@ class FakeRunner:
         *,
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
         timeout: float | None = None,
+        silence: float | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         self.calls.append(tuple(argv))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from saltern.base.errors import EngineError, ImageError, Problem, RegistryError, UsageError
+from saltern.base.process import STUCK
 from saltern.images.engine import LABEL_OWNER, Mount, RunSpec, docker, podman
 from saltern.images.engine.leftovers import BuildProcess, is_leftover, orphans
 from saltern.images.engine.owner import is_alive, owner, start_time
@@ -137,6 +138,15 @@ def test_a_build_runs_again_only_when_an_image_went_while_it_looked_for_cached_o
     with pytest.raises(ImageError):
         one.build(tmp_path, tag="t")
     assert len([call for call in runner.calls if "build" in call]) == runs
+
+
+def test_a_build_that_says_nothing_for_long_runs_again_and_is_told_at_last(tmp_path: Path) -> None:
+    one, runner = engine(("build", (STUCK, "", "[1/3] pkg.installed nova\n")))
+    with pytest.raises(ImageError) as raised:
+        one.build(tmp_path, tag="t")
+    assert len([call for call in runner.calls if "build" in call]) == 3
+    (problem,) = raised.value.problems
+    assert ("stuck" in problem.brief, "[1/3] pkg.installed nova" in problem.details) == (True, True)
 
 
 def test_a_failed_step_shows_the_builders_last_lines(tmp_path: Path) -> None:

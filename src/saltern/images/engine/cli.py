@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from saltern.base.errors import EngineError, ImageError, Problem, RegistryError, SalternError
-from saltern.base.process import Completed, Pipe, Runner
+from saltern.base.process import STUCK, Completed, Pipe, Runner
 from saltern.images.engine import LABEL_OWNER, Container, Image, Mount, RunSpec
 from saltern.images.engine.answers import network_of, only_missing, read_address, read_container, read_image
 from saltern.images.engine.leftovers import OWNER_VARIABLE, build_processes, end_builds
@@ -30,6 +30,9 @@ STOP_SECONDS = 30
 DISCARD_TRIES = 10
 DISCARD_PAUSE = 0.2
 BUILD_TRIES = 3
+BUILD_SILENCE = 900.0
+"""Seconds without a line after which a build is taken for stuck: of Salt's states only their beginnings are seen, and
+a state that installs much from a slow mirror may take minutes; but a step that lost its network ends after hours."""
 LOOKUP_LOST = "checking if cached image exists from a previous build"
 """podman's build says it when an image goes (somebody prunes) while it looks through its cache; no step has failed."""
 LIST_TRIES = 3
@@ -69,15 +72,26 @@ class CliEngine:
                 done = self._runner.run(
                     (*self.argv, *words, "-f", str(context / "Containerfile"), str(context)),
                     env={**self.environment, OWNER_VARIABLE: owner()},
+                    silence=BUILD_SILENCE,
                     on_line=on_line,
                 )
-                if done.ok or LOOKUP_LOST not in done.stderr:
+                if done.returncode == STUCK:
+                    self._sweep_builds()
+                elif done.ok or LOOKUP_LOST not in done.stderr:
                     break
             if done.ok and result.exists():
                 return result.read_text().strip().removeprefix("sha256:")
         if done.ok or done.returncode < 0:  # a podman that gets a SIGTERM returns 0 and leaves everything as it is
             self._sweep_builds()
             raise ImageError(Problem(f"the build of image {tag} was interrupted", resolution="start it again"))
+        if done.returncode == STUCK:
+            raise ImageError(
+                Problem(
+                    f"the build of image {tag} is stuck: {BUILD_TRIES} times no line for {BUILD_SILENCE / 60:.0f} min",
+                    details=done.tail(),
+                    resolution="look whether containers reach the package mirror, then start it again",
+                )
+            )
         raise self._build_error(done, f"image {tag} cannot be built", self._explain(done))
 
     def stop_builds(self) -> None:
@@ -167,7 +181,7 @@ class CliEngine:
         except BaseException:  # Ctrl-C: our client is gone, the container is not
             self._discard(name)
             raise
-        if done.returncode == 124 or done.returncode < 0:
+        if done.returncode == STUCK or done.returncode < 0:
             self._discard(name)
         if done.returncode in _OWN_FAILURES and self._is_own_failure(done):
             raise EngineError(self._explain(done))
@@ -310,7 +324,7 @@ class CliEngine:
                 details=done.tail(5),
                 resolution=f"free space where {self.name} keeps its data (`{self.name} system df` shows what it uses)",
             )
-        if done.returncode == 124:
+        if done.returncode == STUCK:
             return Problem(f"{self.name} did not answer in time", details=f"command: {' '.join(done.argv)}")
         return Problem(f"{self.name} refused a request", details=f"command: {' '.join(done.argv)}\n{done.tail()}")
 

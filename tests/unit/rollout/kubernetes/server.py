@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any
 
 from saltern.base.process import Completed, Pipe
@@ -79,8 +78,8 @@ class FakeServer:
         *,
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
-        cwd: Path | None = None,
         timeout: float | None = None,
+        silence: float | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         words = [word for word in argv[1:] if not word.startswith("--request-timeout")]
