@@ -23,6 +23,8 @@ NODE_GRACE = 20
 """Seconds without news after which a node counts as lost; Kubernetes' default is 40."""
 POD_GRACE = 15
 """Seconds until the pods of a lost node are made elsewhere; Kubernetes' default is 300."""
+BRIDGE = "02:00:00:61:00:01"
+"""The hardware address of the bridge; without one it would change as the nodes come and go."""
 MODULES = Path(__file__).resolve().parents[2]
 """Where ``python -m tests.cluster.dns`` finds itself."""
 
@@ -51,7 +53,7 @@ class Control:
         self.machine.run(("sysctl", "-qw", "net.ipv4.ip_forward=1"))
         addresses = self._site.addresses
         self.machine.ip(
-            "link add nodes type bridge",
+            f"link add nodes address {BRIDGE} type bridge",
             f"address add {addresses.control}/24 dev nodes",
             "link set nodes up",
             f"link add {self._site.link} type veth peer name host",

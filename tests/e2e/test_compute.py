@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,19 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from saltern.base.process import LocalRunner
 from saltern.images.engine.select import select_engine
 
-from .driver import CACHE, ROOT, Cloud, eventually, free_port
+from .browser import browser, log_in
+from .driver import CACHE, Cloud, eventually, free_port
 from .guest.image import COMMAND_LINE, MEMORY, guest
 from .test_cloud import client
+from .test_horizon import PICTURES
+from .whole import BOOTS, part, publish
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),  # openstacksdk's own
-    pytest.mark.skipif(not os.environ.get("SALTERN_TESTS_FULL"), reason="a whole cloud and its guests: make test-full"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore")  # openstacksdk's own
+
+FULL = bool(os.environ.get("SALTERN_TESTS_FULL"))
+full = pytest.mark.skipif(not FULL, reason="a second guest, and Cinder: make test-full")
 
 BOOT = 300.0
 """Seconds until an emulated guest on a busy machine says something."""
@@ -102,11 +103,10 @@ class Server:
 
 @pytest.fixture(scope="module")
 def compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """examples/compute on ports of its own, up."""
+    """examples/compute on ports of its own, up; without ``SALTERN_TESTS_FULL`` only what a guest needs to boot."""
     folder = tmp_path_factory.mktemp("compute")
-    model = folder / "model"
-    shutil.copytree(ROOT / "examples" / "compute", model)
-    ports = _on_free_ports(model)
+    model = part(folder, () if FULL else BOOTS)
+    ports = publish(model, lambda usual: free_port())
     (model / "saltern.yml").write_text("cloud: e2e-compute\nengine: podman\n")
     engine = select_engine(LocalRunner(), CACHE / "saltern", "podman")
     cloud = Cloud("e2e-compute", model, folder / "state", engine, ports)
@@ -117,23 +117,6 @@ def compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield cloud
     finally:
         cloud.clean()
-
-
-def _on_free_ports(model: Path) -> dict[str, int]:
-    """Give each published port another number, there and in the public URLs; by the name of what is published."""
-    named: dict[str, str] = {}
-    for node in model.glob("nodes/*.yml"):
-        for one in yaml.safe_load(node.read_text())["parameters"]["saltern"].get("publish", ()):
-            named[one["name"]] = one["address"].rpartition(":")[2]
-    free = {usual: free_port() for usual in named.values()}
-    for file in [*model.glob("nodes/*.yml"), model / "classes/cluster/compute/init.yml"]:
-        text = re.sub(
-            r"(127\.0\.0\.1|\{_param:public_address\}):([0-9]+)",
-            lambda match: f"{match[1]}:{free.get(match[2], match[2])}",
-            file.read_text(),
-        )
-        file.write_text(text)
-    return {name: free[usual] for name, usual in named.items()}
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +184,7 @@ def test_a_guest_sees_what_its_metadata_becomes(first: Server) -> None:
     assert first.says(f"metadata {first.id} changed"), first.console()
 
 
+@full
 def test_a_security_group_decides_who_reaches_a_guest(site: Site, first: Server, second: Server) -> None:
     assert second.says(f"metadata {second.id} another", BOOT), second.console()
     there = second.address
@@ -220,6 +204,7 @@ def test_a_security_group_decides_who_reaches_a_guest(site: Site, first: Server,
     assert first.says(f"connect {there} answered"), first.console()
 
 
+@full
 def test_a_volume_is_written_in_one_guest_and_read_in_another(site: Site, first: Server, second: Server) -> None:
     connection = site.connection
     volume = connection.block_storage.create_volume(name="kept", size=1)
@@ -233,10 +218,66 @@ def test_a_volume_is_written_in_one_guest_and_read_in_another(site: Site, first:
         connection.block_storage.wait_for_status(volume, "available", failures=["error"], wait=WAIT)
 
 
-def test_a_guest_that_is_deleted_leaves_nothing(compute: Cloud, site: Site, first: Server, second: Server) -> None:
-    for server in (first, second):
+@full
+def test_a_heat_stack_makes_all_of_it_at_once(site: Site) -> None:
+    heat, compute = site.connection.orchestration, site.connection.compute
+    stack = heat.create_stack(name="whole", template=stack_of(site))
+    heat.wait_for_status(stack, "CREATE_COMPLETE", failures=["CREATE_FAILED"], wait=BOOT)
+    server = Server(site.connection, compute.find_server("of-heat").id)
+    assert server.says(f"metadata {server.id} stacked", BOOT), server.console()
+    assert any(line.startswith("volume 2097152 sectors") for line in server.said()), server.console()
+    heat.delete_stack(stack)
+    assert eventually(lambda: heat.find_stack("whole") is None, WAIT)
+    assert compute.find_server("of-heat") is None
+
+
+def stack_of(site: Site) -> dict[str, Any]:
+    """A network with a guest in it that has a volume."""
+    network, volume, server = ({"get_resource": name} for name in ("network", "volume", "server"))
+    subnet = {"subnet": {"get_resource": "subnet"}}
+    port = {"port": {"get_resource": "port"}}
+    guest_of = {"image": site.image, "flavor": site.flavor, "networks": [port], "metadata": {"value": "stacked"}}
+    resources: dict[str, tuple[str, dict[str, Any]]] = {
+        "network": ("OS::Neutron::Net", {"name": "of-heat"}),
+        "subnet": ("OS::Neutron::Subnet", {"network": network, "cidr": "10.78.0.0/24"}),
+        "port": ("OS::Neutron::Port", {"network": network, "fixed_ips": [subnet]}),
+        "volume": ("OS::Cinder::Volume", {"size": 1}),
+        "server": ("OS::Nova::Server", {"name": "of-heat", **guest_of}),
+        "attachment": ("OS::Cinder::VolumeAttachment", {"instance_uuid": server, "volume_id": volume}),
+    }
+    made = {name: {"type": kind, "properties": properties} for name, (kind, properties) in resources.items()}
+    return {"heat_template_version": "2018-08-31", "resources": made}
+
+
+@full
+def test_the_dashboard_shows_a_guest(compute: Cloud, first: Server, tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{compute.ports['dashboard']}"
+    with browser(compute.engine, CACHE, tmp_path / "chromium.log") as page:
+        log_in(page, url, "admin", "example-keystone-admin")
+        page.visit(f"{url}/project/instances/")
+        page.wait("document.body.innerText.includes('first')")
+        assert first.address in page.text()
+        page.screenshot(PICTURES / "horizon-instances.png")
+
+
+@full
+def test_a_changed_value_of_nova_leaves_guests_alone(compute: Cloud, first: Server) -> None:
+    before, uptime = compute.processes(), first.uptime()
+    with (compute.model / "classes/cluster/compute/compute.yml").open("a") as file:
+        file.write("parameters:\n  nova:\n    compute:\n      parameters: {DEFAULT: {resize_confirm_window: 60}}\n")
+    compute.saltern("apply", "--yes")
+    after = compute.processes()
+    assert {name for name in before if before[name] != after[name]} == {"compute-nova-compute"}
+    assert eventually(lambda: first.uptime() > uptime, WAIT)
+    assert "begun" not in first.since(uptime)
+
+
+def test_guests_that_are_deleted_leave_nothing(compute: Cloud, site: Site, first: Server) -> None:
+    servers = list(site.connection.compute.servers())
+    assert first.id in [server.id for server in servers]
+    for server in servers:
         site.connection.compute.delete_server(server.id)
-        site.connection.compute.wait_for_delete(site.connection.compute.get_server(server.id), wait=WAIT)
+        site.connection.compute.wait_for_delete(server, wait=WAIT)
     listed = compute.call(
         "exec", f"{compute.name}-compute-libvirtd", "virsh", "-c", "qemu:///system", "list", "--all", "--name"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,32 +12,22 @@ from saltern.images.engine.select import select_engine
 
 from ..cluster.clouds import full
 from .browser import browser, fill_in, log_in
-from .driver import CACHE, ROOT, Cloud, free_port, substitute
+from .driver import CACHE, Cloud, free_port
+from .whole import part, publish
 
 pytestmark = full
 
 PICTURES = CACHE / "artefacts"
 """Of the last run."""
-NODES = ("mariadb", "memcached", "rabbitmq", "keystone", "glance", "horizon")
-"""Of examples/compute: the dashboard shows services that the catalog has, and here it has two."""
 SERVICES = ("keystone", "glance", "horizon")
+"""The dashboard shows services that the catalog has, and here it has two."""
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("horizon")
-    ports = {"identity": free_port(), "image": free_port(), "dashboard": free_port()}
-    model = shutil.copytree(ROOT / "examples" / "compute", folder / "model")
-    for file in (model / "nodes").glob("*.yml"):
-        if file.stem not in NODES:
-            file.unlink()
-    common = model / "classes/cluster/compute/init.yml"
-    usual = (("identity", 5000, "keystone"), ("image", 9292, "glance"), ("dashboard", 8080, "horizon"))
-    for name, port, node in usual:
-        substitute(common, f"${{_param:public_address}}:{port}", f"${{_param:public_address}}:{ports[name]}")
-        substitute(model / f"nodes/{node}.yml", f"127.0.0.1:{port}", f"127.0.0.1:{ports[name]}")
-    _keep(model / "classes/cluster/compute/keystone.yml", "system.keystone.client.service.")
-    _keep(model / "classes/cluster/compute/mariadb.yml", "system.mariadb.server.database.")
+    model = part(folder, SERVICES)
+    ports = publish(model, lambda usual: free_port())
     (model / "saltern.yml").write_text("cloud: e2e-horizon\n")
     found = Cloud(
         "e2e-horizon", model, folder / "state", select_engine(LocalRunner(), CACHE / "saltern", "podman"), ports
@@ -48,13 +37,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield found
     finally:
         found.clean()
-
-
-def _keep(file: Path, prefix: str) -> None:
-    """Of the classes of that kind only those of services that this cloud has."""
-    gone = [line for line in file.read_text().splitlines() if prefix in line and not line.endswith(SERVICES)]
-    for line in gone:
-        substitute(file, f"{line}\n", "")
 
 
 def test_an_administrator_logs_in_and_sees_images(cloud: Cloud, tmp_path: Path) -> None:

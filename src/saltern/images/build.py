@@ -317,7 +317,8 @@ def missing_versions(engine: Engine, recipe: Recipe) -> tuple[str, ...]:
     script = 'apt-get -qq update >/dev/null 2>&1; exec apt-cache madison "$@"'
     lists = ("/var/lib/apt/lists", "/var/cache/apt", "/tmp")  # noqa: S108  # inside the container
     done = engine.run(
-        RunSpec(recipe.base.tag, ("/bin/sh", "-c", script, "sh", *names), network="bridge", tmpfs=lists), timeout=120
+        RunSpec(recipe.base.tag, ("/bin/sh", "-c", script, "sh", *names), network=engine.way_out, tmpfs=lists),
+        timeout=120,
     )
     rows = [[word.strip() for word in line.split("|")] for line in done.stdout.splitlines()]
     offered = {(row[0], row[1]) for row in rows if len(row) > 2}

@@ -91,7 +91,7 @@ def _update(engine: Engine, base: Base, folder: Path, emit: Emit) -> tuple[Targe
             base.tag,
             ("/bin/sh", "-c", _UPDATE),
             mounts=(Mount(str(folder), LISTS, read_only=False),),
-            network="bridge",
+            network=engine.way_out,
             environment={"LC_ALL": "C"},
             tmpfs=("/var/cache/apt", "/tmp"),  # noqa: S108 - in the container
         ),

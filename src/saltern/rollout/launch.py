@@ -16,7 +16,7 @@ from saltern.images.engine import Container, Engine
 from saltern.plan.steps import Act, Step
 from saltern.rollout.composer import Composer
 from saltern.rollout.probe import wait_ready
-from saltern.targets.compose import LABEL_CLOUD, LABEL_ROLE, LABEL_WORKLOAD, container_name
+from saltern.targets.compose import LABEL_CLOUD, LABEL_ROLE, LABEL_WORKLOAD, container_name, network_name
 from saltern.targets.workload import Cloud, Instance
 
 JOB_TIMEOUT = 600
@@ -69,6 +69,7 @@ class ComposeLauncher:
                 # podman-compose would replace what depends on it too, and cannot remove what ends again and again
                 self.engine.remove_containers([*self._beside(step), step.container])
             done = self.composer.up(step.service, replace=False)
+            self.engine.settle(network_name(self.cloud.name))
         if done.ok and self._state(step) is None:
             return Completed(done.argv, 1, done.stdout, done.stderr)
         return done

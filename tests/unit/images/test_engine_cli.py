@@ -149,6 +149,27 @@ def test_a_build_that_says_nothing_for_long_runs_again_and_is_told_at_last(tmp_p
     assert ("stuck" in problem.brief, "[1/3] pkg.installed nova" in problem.details) == (True, True)
 
 
+def test_a_bridge_of_podman_gets_the_address_that_it_has_and_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    one, runner = engine(
+        ("network inspect lab", (0, json.dumps([{"name": "lab", "network_interface": "podman7"}]), "")),
+        ("ip -json", (0, json.dumps([{"ifname": "podman7", "address": "aa:bb:cc:dd:ee:0f"}]), "")),
+    )
+    one.settle("lab")
+    one.settle("lab")
+    told = ("ip", "link", "set", "dev", "podman7", "address", "aa:bb:cc:dd:ee:0f")
+    assert [call for call in runner.calls if call[0] == "ip" and "set" in call] == [told, told]
+    assert sum("inspect" in call for call in runner.calls) == 1
+
+
+def test_bridges_that_are_not_seen_from_here_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for user, answer in ((1000, (0, "[]", "")), (0, (125, "", "Error: network not found"))):
+        monkeypatch.setattr(os, "geteuid", lambda user=user: user)
+        one, runner = engine(("network inspect", answer))
+        one.settle("lab")
+        assert not [call for call in runner.calls if call[0] == "ip"]
+
+
 def test_a_failed_step_shows_the_builders_last_lines(tmp_path: Path) -> None:
     with pytest.raises(ImageError) as raised:
         engine(("build", (1, "", "E: Unable to locate package x")))[0].build(tmp_path, tag="t")

@@ -93,6 +93,9 @@ class FakeEngine:
     """Container → the text of the configuration with which its process runs."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def settle(self, network: str) -> None:
+        assert network
+
     def script(self, container: str) -> Script:
         return self.scripts.get(container.removeprefix("lab-"), Script(state=self._end(container)))
 

@@ -155,6 +155,8 @@ class Engine(Runtime, Protocol):
     """The command that starts every call, e.g. ``("podman",)``."""
     environment: Mapping[str, str]
     """What the engine's commands (and compose's) need in their environment on this machine."""
+    way_out: str
+    """The network in which builds, and helpers that ask for packages, reach the mirrors (docs/decisions/045)."""
 
     def build(
         self,
@@ -168,6 +170,9 @@ class Engine(Runtime, Protocol):
 
         ``annotations`` go to the manifest where the engine can write them (podman); give the same as labels.
         """
+
+    def settle(self, network: str) -> None:
+        """Let the address at which the containers of a network find the way out stay as it is, where it might not."""
 
     def stop_builds(self) -> None:
         """End the builds that this process runs (in other threads), wait until they are gone, and sweep after them."""

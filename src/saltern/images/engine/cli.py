@@ -47,6 +47,7 @@ class CliEngine:
     name = ""
     package = ""
     """Debian's package of it."""
+    way_out = "bridge"
 
     def __init__(self, runner: Runner, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
         self.argv = tuple(argv)
@@ -262,6 +263,9 @@ class CliEngine:
         """See :meth:`Engine.networks`."""
         listed = self._call("network", "ls", "--filter", f"label={label}", "--format", "{{.Name}}").stdout
         return tuple(sorted(listed.split()))
+
+    def settle(self, network: str) -> None:
+        """See :meth:`Engine.settle`."""
 
     def remove_networks(self, names: Sequence[str]) -> None:
         """See :meth:`Engine.remove_networks`."""

@@ -37,6 +37,12 @@ class PodmanEngine(CliEngine):
 
     name = "podman"
     package = "podman"
+    way_out = "host"
+
+    def __init__(self, runner: Runner, argv: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(runner, argv, environment)
+        self._bridges: dict[str, str] = {}
+        """Network → its interface on this machine."""
 
     def push(self, reference: str, *, on_line: Callable[[str], None] | None = None) -> str:
         """See :meth:`Engine.push`."""
@@ -81,7 +87,25 @@ class PodmanEngine(CliEngine):
             raise EngineError(self._explain(done))
 
     def _build_options(self, annotations: Mapping[str, str]) -> tuple[str, ...]:
-        return tuple(word for key in sorted(annotations) for word in ("--annotation", f"{key}={annotations[key]}"))
+        words = (word for key in sorted(annotations) for word in ("--annotation", f"{key}={annotations[key]}"))
+        return (f"--network={self.way_out}", *words)
+
+    def settle(self, network: str) -> None:
+        """See :meth:`Engine.settle`.
+
+        A bridge has the lowest hardware address of its ports, unless somebody sets one; netavark does since 1.8. When
+        the container of that port ends, what the others send out is lost until they ask again. A rootless podman's
+        bridges are in a network namespace of its own, and are left alone.
+        """
+        if os.geteuid() != 0:
+            return
+        if network not in self._bridges:
+            done = self._run("network", "inspect", network)
+            self._bridges[network] = json.loads(done.stdout)[0].get("network_interface", "") if done.ok else ""
+        bridge = self._bridges[network]
+        shown = self._runner.run(("ip", "-json", "link", "show", "dev", bridge)) if bridge else None
+        if shown and shown.ok:
+            self._runner.run(("ip", "link", "set", "dev", bridge, "address", json.loads(shown.stdout)[0]["address"]))
 
     def _registry_options(self, reference: str) -> tuple[str, ...]:
         return ("--tls-verify=false",) if is_loopback(reference) else ()

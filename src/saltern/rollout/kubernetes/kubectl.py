@@ -24,6 +24,7 @@ _UNREACHABLE = (
     "unable to connect to the server",
     "was refused - did you specify the right host",
     "etcdserver: ",
+    "rpc error: code = unavailable",
     "i/o timeout",
     "tls handshake timeout",
     "no route to host",

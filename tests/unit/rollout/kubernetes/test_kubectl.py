@@ -55,6 +55,10 @@ def test_a_write_that_was_overtaken_is_told() -> None:
             "the Kubernetes API server cannot be reached",
         ),
         (
+            "Error from server: rpc error: code = Unavailable desc = transport is closing",
+            "the Kubernetes API server cannot be reached",
+        ),
+        (
             'error: Apply failed with 1 conflict: conflict with "kubectl-edit" using apps/v1: .spec.replicas',
             "fields are owned by another manager: kubectl-edit",
         ),
