@@ -45,6 +45,7 @@ class CliEngine:
     """:class:`~saltern.images.engine.Engine` over a command line."""
 
     name = ""
+    builds = True
     package = ""
     """Debian's package of it."""
 
