@@ -30,7 +30,7 @@ from saltern.model.secrets import MIN_LENGTH, SecretFinder, secret_values
 from saltern.model.settings import NodeSettings, Settings, find_model, load_settings, read_node_settings
 from saltern.model.trees import open_storage
 from saltern.rollout.kubernetes.engine import PODS, pod_engine
-from saltern.rollout.kubernetes.kubectl import Kubectl, is_inside
+from saltern.rollout.kubernetes.kubectl import Kubectl
 from saltern.rollout.kubernetes.lease import Lease
 from saltern.rollout.kubernetes.mirror import Mirror
 from saltern.rollout.kubernetes.runtime import ClusterRuntime
@@ -196,8 +196,7 @@ class Project:
     @cached_property
     def kubectl(self) -> Kubectl:
         """The way to the cluster."""
-        inside = self.options.engine == PODS and is_inside(os.environ)
-        return Kubectl(self.runner, self.namespace, "" if inside else self.settings.kubernetes.context)
+        return Kubectl(self.runner, self.namespace, self.settings.kubernetes.context)
 
     @cached_property
     def cluster(self) -> ClusterRuntime:

@@ -244,7 +244,7 @@ def write_account(
     with branch.held():
         project = _home(branch, open_)
     objects = account(NAME, project.namespace)
-    objects += operator(NAME, project.namespace, image, words) if image else ()
+    objects += operator(NAME, project.namespace, project.settings.kubernetes.context, image, words) if image else ()
     wanted = files(objects, secrets=False)
     write(folder, wanted)
     return tuple(sorted(wanted))

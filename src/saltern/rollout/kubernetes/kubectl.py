@@ -190,11 +190,6 @@ class Kubectl:
             raise (UnreachableError if _is_unreachable(done) else EngineError)(explain(done))
 
 
-def is_inside(variables: Mapping[str, str]) -> bool:
-    """Whether kubectl has the account of the pod that it runs in: then there is one cluster, and no context."""
-    return "KUBERNETES_SERVICE_HOST" in variables and "KUBECONFIG" not in variables
-
-
 def _of_command(done: Completed) -> Completed:
     """Without the line that kubectl adds to the output of a command that failed."""
     line = f"command terminated with exit code {done.returncode}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,10 +20,12 @@ USER = Account(10001, 10001)
 """Of the image of packaging/Containerfile."""
 HOME = "/home/saltern"
 ACCESS = "/etc/saltern"
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where it is
 SECONDS = 120
 """How long a step that is being carried out may take to come to its end."""
 ENVIRONMENT: Mapping[str, str] = {
     "HOME": HOME,
+    "KUBECONFIG": f"{ACCESS}/kube/config",
     "SALTERN_IDENTITY": f"{ACCESS}/identity/identity.txt",
     "GIT_SSH_COMMAND": (
         f"ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o UserKnownHostsFile={ACCESS}/git/known_hosts"
@@ -36,10 +39,10 @@ ENVIRONMENT: Mapping[str, str] = {
 }
 
 
-def operator(name: str, namespace: str, image: str, words: Sequence[str]) -> tuple[Manifest, ...]:
+def operator(name: str, namespace: str, context: str, image: str, words: Sequence[str]) -> tuple[Manifest, ...]:
     """Two pods that run ``saltern WORDS``, one of which works; and what keeps their helpers off the network.
 
-    ``name`` is that of the account. What opens the model's secrets, and what opens its repository, are in the Secrets
+    ``name`` is that of the account, ``context`` what the model calls the cluster. What opens the model's secrets, and what opens its repository, are in the Secrets
     ``<name>-identity`` and ``<name>-git``, which may be missing.
     """
     labels = {NAME: name}
@@ -50,6 +53,7 @@ def operator(name: str, namespace: str, image: str, words: Sequence[str]) -> tup
     }
     policy = {"podSelector": {"matchLabels": {NETWORK: NO_NETWORK}}, "policyTypes": ["Ingress", "Egress"]}
     return (
+        object_("v1", "ConfigMap", f"{name}-kubeconfig", namespace, {"data": {"config": _kubeconfig(context)}}),
         object_("apps/v1", "Deployment", name, namespace, {"spec": spec}),
         object_("networking.k8s.io/v1", "NetworkPolicy", f"{name}-helpers", namespace, {"spec": policy}),
     )
@@ -68,6 +72,7 @@ def _pod(name: str, image: str, words: Sequence[str], labels: Mapping[str, str])
         "volumeMounts": [
             mount("home", HOME),
             mount("tmp", "/tmp"),  # noqa: S108 - of the pod
+            mount("kube", f"{ACCESS}/kube", read_only=True),
             mount("identity", f"{ACCESS}/identity", read_only=True),
             mount("git", f"{ACCESS}/git", read_only=True),
         ],
@@ -83,10 +88,26 @@ def _pod(name: str, image: str, words: Sequence[str], labels: Mapping[str, str])
         "volumes": [
             empty("home", memory=False),
             empty("tmp", memory=False),
+            {"name": "kube", "configMap": {"name": f"{name}-kubeconfig"}},
             _given("identity", f"{name}-identity"),
             _given("git", f"{name}-git"),
         ],
     }
+
+
+def _kubeconfig(context: str) -> str:
+    """The account of the pod. kubectl finds that by itself only where it is given no option, as a timeout."""
+    name = context or "saltern"
+    cluster = {"server": "https://kubernetes.default.svc", "certificate-authority": f"{TOKEN}/ca.crt"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": name, "user": {"tokenFile": f"{TOKEN}/token"}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+        "current-context": name,
+    }
+    return json.dumps(config, indent=1) + "\n"
 
 
 def _given(volume: str, secret: str) -> dict[str, Any]:
