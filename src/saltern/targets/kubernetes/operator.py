@@ -42,8 +42,8 @@ ENVIRONMENT: Mapping[str, str] = {
 def operator(name: str, namespace: str, context: str, image: str, words: Sequence[str]) -> tuple[Manifest, ...]:
     """Two pods that run ``saltern WORDS``, one of which works; and what keeps their helpers off the network.
 
-    ``name`` is that of the account, ``context`` what the model calls the cluster. What opens the model's secrets, and what opens its repository, are in the Secrets
-    ``<name>-identity`` and ``<name>-git``, which may be missing.
+    ``name`` is that of the account, ``context`` what the model calls the cluster. What opens the model's secrets, and
+    what opens its repository, are in the Secrets ``<name>-identity`` and ``<name>-git``, which may be missing.
     """
     labels = {NAME: name}
     spec = {

@@ -18,10 +18,13 @@ from saltern.rollout.kubernetes import runtime
 from saltern.rollout.kubernetes.engine import PodEngine, pod_engine, unpack
 from saltern.rollout.kubernetes.helper import HELPER, remote
 from saltern.rollout.kubernetes.kubectl import Kubectl
+from saltern.rollout.kubernetes.runtime import ClusterRuntime
+from saltern.targets.kubernetes.access import rules
 from saltern.targets.kubernetes.operator import NETWORK
 from tests.unit.images.memory_registry import MemoryRegistry
 from tests.unit.targets import openapi, pod_security
 
+from .guarded import GuardedServer
 from .server import FakeServer
 
 HOST = "127.0.0.1:5001"
@@ -208,6 +211,22 @@ def test_nothing_gets_out_of_the_folder(tmp_path: Path) -> None:
         unpack(io.BytesIO(packed({"../out": b"x"})), tmp_path / "in")
     unpack(io.BytesIO(packed({"/out": b"x"})), tmp_path / "in")
     assert [one.name for one in tmp_path.iterdir()] == ["in"]
+
+
+@dataclass
+class GuardedPods(Pods, GuardedServer):
+    """The same, where an account may do what its Role says."""
+
+
+def test_the_account_of_operate_is_enough(spec: RunSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "POLL", 0.001)
+    pods = GuardedPods(rules=rules("saltern-operate", "lab"))
+    engine = of(pods)
+    engine.open(spec).close()
+    engine.run(RunSpec(BASE, ("true",), environment={"A": "b"}))
+    ClusterRuntime.sweep(engine)
+    assert pods.refused == []
+    assert {kind for kind, _ in pods.objects} == set()
 
 
 # ---- images
