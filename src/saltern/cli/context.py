@@ -37,6 +37,7 @@ class Caller:
         self._stack = stack
         self._options = options
         self.json: bool = options["json"]
+        self.strict: bool = options.get("strict", False)
         self.stdout = stdout_console()
         self.stderr = stderr_console()
 
@@ -58,7 +59,7 @@ class Caller:
             engine=given.get("engine") or "",
             worker=given.get("worker", "container"),
             targets=targets,
-            strict=given["strict"],
+            strict=self.strict,
             identity=Path(given.get("identity") or default_identity(os.environ)),
             ask=_ask if sys.stdin.isatty() else refuse_to_ask,
         )

@@ -62,7 +62,8 @@ def operate_command(
     branch = Branch(caller.runner, where["repository"], where["name"], caller.cache, where["folder"])
     if manifests is not None:
         words = ("operate", "--repository", where["repository"], "--branch", where["name"], "--folder", where["folder"])
-        more = ("--interval", interval, "--engine", PODS, "--progress", "plain")
+        strict = ("--strict",) if caller.strict else ()
+        more = ("--interval", interval, "--engine", PODS, "--progress", "plain", *strict)
         written = operating.write_account(branch, opener, manifests, image, (*words, *more))
         if caller.json:
             print_json(caller, {"folder": str(manifests), "files": list(written)})

@@ -17,7 +17,7 @@ from saltern.base.errors import ImageError, ModelError, Problem
 from saltern.base.events import Emit, Event, State
 from saltern.base.process import Completed, Runner
 from saltern.base.store import Store, canonical, digest, exclusive
-from saltern.images.engine import Engine, RunSpec, refuse_unbuilt
+from saltern.images.engine import Engine, RunSpec
 from saltern.images.engine.cli import NO_SPACE
 
 STAGE = "base"
@@ -106,7 +106,7 @@ def ensure_base(engine: Engine, runner: Runner, store: Store, spec: BaseSpec, em
     started = time.monotonic()
     found = engine.image(spec.tag)
     if found is None or LABEL_BASE_DIGEST not in found.labels:
-        refuse_unbuilt(engine, [spec.tag])
+        engine.refuse_unbuilt([spec.tag])
         emit(Event(STAGE, spec.name, State.STARTED, f"make base image {spec.tag}"))
         try:
             identity = _make(engine, runner, store, spec, emit)

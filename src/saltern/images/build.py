@@ -20,7 +20,7 @@ from typing import Any
 from saltern.base.errors import ImageError, Problem, SalternError
 from saltern.base.events import Emit, Event, State
 from saltern.images.context import write_containerfile, write_context
-from saltern.images.engine import LABEL_KEY, Engine, RunSpec, refuse_unbuilt
+from saltern.images.engine import LABEL_KEY, Engine, RunSpec
 from saltern.images.packages import (
     LOCK_FILE,
     SBOM_PATH,
@@ -162,7 +162,7 @@ def build_images(
     All failures are raised together, after the images that do not fail are done.
     """
     steps = plan_builds(engine, recipes, site, registry)
-    refuse_unbuilt(engine, [step.tag for step in steps if step.action is Action.BUILD])
+    engine.refuse_unbuilt([step.tag for step in steps if step.action is Action.BUILD])
     builder = _Builder(engine, site, facts, emit)
     return _side_by_side(builder.execute, steps, engine.stop_builds)
 

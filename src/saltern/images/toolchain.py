@@ -22,7 +22,7 @@ from saltern.base.events import Emit, Event, State
 from saltern.base.process import Runner
 from saltern.base.store import digest, exclusive
 from saltern.images.base import OURS, Base
-from saltern.images.engine import Engine, Mount, RunSpec, refuse_unbuilt
+from saltern.images.engine import Engine, Mount, RunSpec
 
 STAGE = "toolchain"
 LABEL = "io.saltern.toolchain"
@@ -120,7 +120,7 @@ def ensure_toolchain(engine: Engine, runner: Runner, base: Base, cache: Path, em
     tag = f"{OURS}{TOOLCHAIN}{base.name}:{key[:SHORT]}"
     started = time.monotonic()
     if engine.image(tag) is None:
-        refuse_unbuilt(engine, [tag])
+        engine.refuse_unbuilt([tag])
         emit(Event(STAGE, base.name, State.STARTED, "make the Salt toolchain"))
         site = fetch_site_packages(runner, cache, release_of(base))
         emit(Event(STAGE, base.name, State.PROGRESS, "relocate Python"))

@@ -171,10 +171,13 @@ class Operator:
         return self._say(_taken_back(done)) if is_back and done.state is State.DONE else done
 
     def _carried_out(self, begun: Status, act: Callable[[], object]) -> Status:
-        """Do it, and say how it ended. What passes by itself is raised: the next round sees how far it came."""
+        """Do it, and say how it ended. What passes by itself is raised: the next round sees how far it came.
+
+        So is what is missing of the images, say of a Saltern that was replaced meanwhile.
+        """
         try:
             act()
-        except PASSING:
+        except (*PASSING, UnbuiltError):
             raise
         except PlanError as error:  # the cloud changed meanwhile, and nothing was begun
             return self._say(replace(begun, state=State.WAITING, message=told(error), approval=AGAIN, attempts=0))

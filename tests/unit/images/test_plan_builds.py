@@ -24,7 +24,8 @@ UNLOCKED = replace(RECIPE, packages={})
 
 
 class Has:
-    builds = False
+    def refuse_unbuilt(self, missing: Sequence[str]) -> None:
+        raise UnbuiltError.of(missing)
 
     def __init__(self, *tags: str) -> None:
         self.tags = tags

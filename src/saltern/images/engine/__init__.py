@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
-from saltern.base.errors import UnbuiltError
 from saltern.base.process import Completed, Pipe
 
 LABEL_OWNER = "io.saltern.owner"
@@ -153,11 +152,14 @@ class Engine(Runtime, Protocol):
     """A container engine of this machine, which builds images as well; or pods, which can only use them."""
 
     builds: bool
-    """Whether images are made here; else making one is an :class:`~saltern.base.errors.UnbuiltError`."""
+    """Whether images are made here."""
     argv: tuple[str, ...]
     """The command that starts every call, e.g. ``("podman",)``."""
     environment: Mapping[str, str]
     """What the engine's commands (and compose's) need in their environment on this machine."""
+
+    def refuse_unbuilt(self, missing: Sequence[str]) -> None:
+        """Raises UnbuiltError where images are missing and none can be made; asked before what takes its time."""
 
     def build(
         self,
@@ -204,12 +206,3 @@ class Engine(Runtime, Protocol):
 
     def sweep(self) -> tuple[str, ...]:
         """Remove the helper containers and half-made builds of saltern processes that are dead; return their names."""
-
-
-def refuse_unbuilt(engine: Engine, missing: Sequence[str]) -> None:
-    """Raises UnbuiltError for tags of images that are missing where none can be made.
-
-    To be asked before what takes its time.
-    """
-    if missing and not engine.builds:
-        raise UnbuiltError.of(missing)

@@ -57,6 +57,9 @@ class CliEngine:
 
     # ---- images
 
+    def refuse_unbuilt(self, missing: Sequence[str]) -> None:
+        """See :meth:`Engine.refuse_unbuilt`: they are made."""
+
     def build(
         self,
         context: Path,

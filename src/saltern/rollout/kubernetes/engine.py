@@ -75,6 +75,11 @@ class PodEngine(ClusterRuntime):
     def remove_images(self, references: Sequence[str]) -> None:
         """Nothing: what a registry has may be somebody else's too."""
 
+    def refuse_unbuilt(self, missing: Sequence[str]) -> None:
+        """See :meth:`Engine.refuse_unbuilt`; the error has the names that are to be pushed."""
+        if missing:
+            raise UnbuiltError.of([self._named(one) for one in missing])
+
     def build(
         self,
         context: Path,  # noqa: ARG002 - the protocol's

@@ -13,7 +13,7 @@ import pytest
 
 from saltern.base.errors import EngineError, ModelError, UnbuiltError
 from saltern.base.process import Completed, Pipe
-from saltern.images.engine import LABEL_OWNER, Engine, Mount, RunSpec, refuse_unbuilt
+from saltern.images.engine import LABEL_OWNER, Engine, Mount, RunSpec
 from saltern.rollout.kubernetes import runtime
 from saltern.rollout.kubernetes.engine import PodEngine, pod_engine, unpack
 from saltern.rollout.kubernetes.helper import HELPER, remote
@@ -261,13 +261,15 @@ def test_nothing_is_built(tmp_path: Path) -> None:
         lambda: engine.import_rootfs(tmp_path, tag="a:1", changes=()),
         lambda: engine.tag("b:1", "a:1"),
         lambda: engine.push("a:1"),
-        lambda: refuse_unbuilt(engine, ["a:1"]),
+        lambda: engine.refuse_unbuilt(["a:1"]),
     ):
         with pytest.raises(UnbuiltError, match="the registry does not have a:1") as caught:
             act()
         assert caught.value.images == ("a:1",)
         assert "saltern push" in caught.value.problems[0].resolution
-    refuse_unbuilt(engine, [])
+    engine.refuse_unbuilt([])
+    with pytest.raises(UnbuiltError, match=f"{HOST}/lab/base-debian-12:b1, {HOST}/lab/installer-debian-12:t1"):
+        engine.refuse_unbuilt([BASE, TOOLCHAIN])
 
 
 def test_without_a_registry_there_is_no_such_engine() -> None:
