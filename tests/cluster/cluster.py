@@ -16,7 +16,7 @@ from . import binaries
 from .api import ApiError
 from .certificates import Certificates
 from .claims import claimed
-from .control import Control
+from .control import REGISTRY_PORT, Control
 from .image import Image
 from .machine import Machine, wait_until
 from .node import PAUSE, Node
@@ -46,6 +46,16 @@ class Cluster:
     def registry(self) -> str:
         """``127.0.0.1:PORT``: this machine pushes there (plain HTTP), and the nodes pull by the same name."""
         return self._site.registry
+
+    @property
+    def registry_inside(self) -> tuple[str, int]:
+        """Host and port where pods reach the same registry."""
+        return self._site.addresses.control, REGISTRY_PORT
+
+    @property
+    def host(self) -> str:
+        """The address of this machine, as pods see it."""
+        return self._site.addresses.host
 
     @property
     def folder(self) -> Path:

@@ -18,7 +18,9 @@ import yaml
 
 from ..e2e.driver import CACHE, ROOT, SALTERN, TIMEOUT, eventually, substitute
 from .clouds import search_path
+from .cluster import Cluster
 from .conftest import AnyCluster
+from .inside import push_image, served, with_registry
 
 NAME = "e2e-operate"
 ACCOUNT = "saltern-operate"
@@ -73,6 +75,12 @@ class Followed:
         return found
 
     @property
+    def helpers(self) -> list[str]:
+        """Helper pods that are there to stay."""
+        found = json.loads(self.kubectl("get", "pods", "-l", f"io.saltern.helper={NAME}", "-o", "json"))["items"]
+        return [one["metadata"]["name"] for one in found if "deletionTimestamp" not in one["metadata"]]
+
+    @property
     def sizes(self) -> set[str]:
         """The size of the cache that the pods have which are there to stay."""
         pods = json.loads(self.kubectl("get", "pods", "-l", "app.kubernetes.io/component=service", "-o", "json"))
@@ -93,6 +101,17 @@ class Followed:
         self.run(*git, "add", "-A")
         self.run(*git, "commit", "-q", "-m", summary)
         return self.run(*git, "rev-parse", "HEAD").strip()
+
+    def becomes(self, commit: str, state: str, seconds: float = 120) -> dict[str, Any]:
+        """Wait for what is said of a commit by who follows beside us."""
+        found: dict[str, Any] = {}
+
+        def is_said() -> bool:
+            found.update(self.status)
+            return (found["commit"], found["state"]) == (commit, state)
+
+        assert eventually(is_said, seconds=seconds), found
+        return found
 
     def approve(self, plan: str) -> None:
         self.kubectl("annotate", "--overwrite", "configmap", f"{ACCOUNT}-approval", f"saltern.io/approve={plan}")
@@ -178,3 +197,42 @@ def test_a_change_goes_by_itself_and_another_machine_ends_what_a_killed_one_bega
     done = replace(followed, machine="two").round()
     assert (done["state"], done["commit"], done["attempts"]) == ("done", commit, "2")
     assert followed.sizes == {"66"}
+
+
+@pytest.fixture
+def inside(followed: Followed, own_cluster: Cluster) -> Iterator[Followed]:
+    """The same cloud, followed by two pods of it; what they need was pushed by a machine with an engine."""
+    image = push_image(followed.folder / "context", f"{own_cluster.registry}/{NAME}")
+    words = ("--model", str(followed.repository / "model"), "--engine", "podman")
+    followed.run(str(SALTERN), "push", *words)
+    manifests = followed.folder / "inside"
+    with served(followed.repository, own_cluster.host) as url:
+        words = ("--repository", url, "--folder", "model", "--interval", "2s")
+        followed.run(str(SALTERN), "operate", *words, "--manifests", str(manifests), "--image", image)
+        with_registry(manifests / f"deployment-{ACCOUNT}.yaml", own_cluster)
+        followed.run("kubectl", "apply", "-k", str(manifests))
+        yield followed
+        followed.kubectl("delete", "deployment", ACCOUNT)
+
+
+def test_the_cluster_follows_by_itself(inside: Followed) -> None:
+    commit = inside.commit(67)
+    inside.becomes(commit, "done", 240)
+    assert inside.sizes == {"67"}
+
+    leader = inside.kubectl("get", "lease", ACCOUNT, "-o", "jsonpath={.spec.holderIdentity}").partition(":")[0]
+    inside.kubectl("delete", "pod", leader, "--force", "--grace-period=0")
+    commit = inside.commit(68)
+    inside.becomes(commit, "done")
+    assert inside.sizes == {"68"}
+    leads = inside.kubectl("get", "lease", ACCOUNT, "-o", "jsonpath={.spec.holderIdentity}").partition(":")[0]
+    assert leads != leader
+
+    node = inside.repository / "model/nodes/memcached.yml"
+    substitute(node, "replicas: 2\n", "replicas: 2\n    grains: {num_cpus: 8}\n")
+    held = inside.becomes(inside.git_commit("another image"), "held")
+    assert "the registry does not have" in held["message"]
+    assert "saltern push" in held["message"]
+    assert f"/{NAME}/memcached:" in held["missing"]
+    assert inside.sizes == {"68"}
+    assert inside.helpers == []

@@ -6,7 +6,7 @@ operation found. Only ``saltern.cli`` prints them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -133,6 +133,25 @@ class ImageError(SalternError):
     """See :attr:`ExitCode.IMAGE`."""
 
     code = ExitCode.IMAGE
+
+
+class UnbuiltError(ImageError):
+    """Images are missing, and nothing can be built where this was asked."""
+
+    images: tuple[str, ...] = ()
+    """Their tags."""
+
+    @classmethod
+    def of(cls, images: Sequence[str]) -> UnbuiltError:
+        """The error about these tags."""
+        problem = Problem(
+            f"the registry does not have {', '.join(images)}, and here no image can be built",
+            details="an engine made of pods takes all images from the registry",
+            resolution="build and push where podman or docker is, or in a pipeline: `saltern push`",
+        )
+        error = cls(problem)
+        error.images = tuple(images)
+        return error
 
 
 class EngineError(SalternError):

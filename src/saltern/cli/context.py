@@ -19,6 +19,7 @@ from saltern.base.process import LocalRunner
 from saltern.cli.problems import print_problems
 from saltern.cli.terminal import choose, stderr_console, stdout_console
 from saltern.project.context import Options, Project, open_project
+from saltern.rollout.kubernetes.engine import PODS
 from saltern.secrets.identity import VARIABLE, default_identity, refuse_to_ask
 
 ALL_TARGETS = ("compose", "kubernetes")
@@ -36,6 +37,7 @@ class Caller:
         self._stack = stack
         self._options = options
         self.json: bool = options["json"]
+        self.strict: bool = options.get("strict", False)
         self.stdout = stdout_console()
         self.stderr = stderr_console()
 
@@ -57,7 +59,7 @@ class Caller:
             engine=given.get("engine") or "",
             worker=given.get("worker", "container"),
             targets=targets,
-            strict=given["strict"],
+            strict=self.strict,
             identity=Path(given.get("identity") or default_identity(os.environ)),
             ask=_ask if sys.stdin.isatty() else refuse_to_ask,
         )
@@ -127,7 +129,7 @@ def progress_options(function: Callable[..., None]) -> Callable[..., None]:
 def branch_options(function: Callable[..., None]) -> Callable[..., None]:
     """As :func:`rollout_options`, of a verb that gets its model from a repository."""
     own = {name: option for name, option in MODEL_OPTIONS.items() if name != "model"}
-    return _with_options(function, {**own, **CLOUD_OPTIONS, **SECRET_OPTIONS})
+    return _with_options(function, {**own, **CLOUD_OPTIONS, **SECRET_OPTIONS, "engine": FOLLOWING_ENGINE})
 
 
 def secret_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -170,6 +172,12 @@ CLOUD_OPTIONS: Mapping[str, Decorator] = {
         help="How progress is shown on stderr.",
     ),
 }
+
+FOLLOWING_ENGINE: Decorator = click.option(
+    "--engine",
+    type=click.Choice(["podman", "docker", PODS]),
+    help="As elsewhere; pods: none, in a cluster whose registry has all images.",
+)
 
 SECRET_OPTIONS: Mapping[str, Decorator] = {
     "identity": click.option(

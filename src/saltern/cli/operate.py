@@ -17,6 +17,7 @@ from saltern.cli.report import print_json
 from saltern.plan.following import State, Status
 from saltern.project import operating
 from saltern.project.following import Branch
+from saltern.rollout.kubernetes.engine import PODS
 
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -28,6 +29,8 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
         "saltern operate --repository . --branch main --once --json",
         "saltern operate --repository ../cloud --branch main --interval 2m",
         "saltern operate --repository ../cloud --branch main --manifests access",
+        "saltern operate --repository ssh://git@git.example/cloud.git --manifests operate --image "
+        "registry.example/saltern:0.1",
         "kubectl -n kube get configmap saltern-operate -o yaml",
         "kubectl -n kube annotate --overwrite configmap saltern-operate-approval saltern.io/approve=PLAN",
     ),
@@ -43,19 +46,25 @@ UNITS = {"s": 1, "m": 60, "h": 3600}
     type=click.Path(path_type=Path, file_okay=False),
     help="Write the account with the rights that it needs into DIR, and end.",
 )
+@click.option("--image", metavar="IMAGE", default="", help="With --manifests: also write what runs this image there.")
 @branch_options
-def operate_command(caller: Caller, *, interval: str, once: bool, manifests: Path | None, **where: str) -> None:
+def operate_command(
+    caller: Caller, *, interval: str, once: bool, manifests: Path | None, image: str, **where: str
+) -> None:
     """Follow a branch: plan each new commit, and apply what `operate` in its saltern.yml allows, or somebody approved.
 
-    Runs on any machine that has git, kubectl and podman or docker; of several one works, and the others wait. Where it
-    stands is in the ConfigMap saltern-operate of the cloud's namespace. A plan that the policy does not allow waits
-    for an annotation of saltern-operate-approval with its id. What failed is not tried again until the branch or the
-    annotation changes.
+    Runs on any machine that has git, kubectl and podman or docker, or with --engine pods in the cluster itself, with
+    images that were pushed; of several one works, and the others wait. Where it stands is in the ConfigMap
+    saltern-operate of the cloud's namespace. A plan that the policy does not allow waits for an annotation of
+    saltern-operate-approval with its id. What failed is not tried again until the branch or the annotation changes.
     """
     opener = caller.opener()
     branch = Branch(caller.runner, where["repository"], where["name"], caller.cache, where["folder"])
     if manifests is not None:
-        written = operating.write_account(branch, opener, manifests)
+        words = ("operate", "--repository", where["repository"], "--branch", where["name"], "--folder", where["folder"])
+        strict = ("--strict",) if caller.strict else ()
+        more = ("--interval", interval, "--engine", PODS, "--progress", "plain", *strict)
+        written = operating.write_account(branch, opener, manifests, image, (*words, *more))
         if caller.json:
             print_json(caller, {"folder": str(manifests), "files": list(written)})
         else:

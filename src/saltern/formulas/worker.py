@@ -105,6 +105,8 @@ class ApplyResult:
     removed: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     """Folders that were copied whole, because in them something changed that no mount of a file can show."""
+    kept: tuple[ChangedFile, ...] = ()
+    """What did not change in those folders."""
     units: Mapping[str, UnitFiles] = field(default_factory=dict)
     passwd: str = ""
     group: str = ""
@@ -123,6 +125,7 @@ class ApplyResult:
             files=tuple(ChangedFile(**entry) for entry in answer.get("files") or ()),
             removed=tuple(answer.get("removed") or ()),
             folders=tuple(answer.get("folders") or ()),
+            kept=tuple(ChangedFile(**entry) for entry in answer.get("kept") or ()),
             units={name: _unit(raw) for name, raw in (answer.get("units") or {}).items()},
             passwd=str(answer.get("passwd") or ""),
             group=str(answer.get("group") or ""),

@@ -21,6 +21,8 @@ from saltern.images.engine import Engine, RunSpec
 from saltern.images.engine.cli import NO_SPACE
 
 STAGE = "base"
+OURS = "localhost/saltern/"
+"""How the names of images begin that an engine keeps for Saltern itself."""
 LABEL_BASE_NAME = "io.saltern.base.name"
 LABEL_BASE_DIGEST = "io.saltern.base.digest"
 DEBIAN = "http://deb.debian.org/debian"
@@ -66,7 +68,7 @@ class BaseSpec:
     @property
     def tag(self) -> str:
         """Where the engine keeps the base."""
-        return f"localhost/saltern/base-{self.name}:{self.key[:12]}"
+        return f"{OURS}base-{self.name}:{self.key[:12]}"
 
     def sources(self) -> tuple[str, ...]:
         """The one-line apt sources of a bootstrapped base."""
@@ -104,6 +106,7 @@ def ensure_base(engine: Engine, runner: Runner, store: Store, spec: BaseSpec, em
     started = time.monotonic()
     found = engine.image(spec.tag)
     if found is None or LABEL_BASE_DIGEST not in found.labels:
+        engine.refuse_unbuilt([spec.tag])
         emit(Event(STAGE, spec.name, State.STARTED, f"make base image {spec.tag}"))
         try:
             identity = _make(engine, runner, store, spec, emit)

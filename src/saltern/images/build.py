@@ -162,6 +162,7 @@ def build_images(
     All failures are raised together, after the images that do not fail are done.
     """
     steps = plan_builds(engine, recipes, site, registry)
+    engine.refuse_unbuilt([step.tag for step in steps if step.action is Action.BUILD])
     builder = _Builder(engine, site, facts, emit)
     return _side_by_side(builder.execute, steps, engine.stop_builds)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 
 from saltern.base.errors import Problem, RegistryError
+from saltern.images.engine import Image
 from saltern.images.engine.registry_name import is_loopback, registry_host
 
 MANIFESTS = (
@@ -103,6 +105,23 @@ class Registry:
         if digest.startswith("sha256:") and found.digest != digest:
             raise RegistryError(_other_content(self.host, repository, digest))
         return found
+
+    def image(self, reference: str) -> Image | None:
+        """The image behind a tag, as an engine would have it; its size is that of its layers as they are sent."""
+        if not self.digest(reference):
+            return None
+        parsed = Reference.parse(reference)
+        try:
+            about = json.loads(self.manifest(parsed.repository, parsed.tag).data)
+            while "manifests" in about:  # of several machines; what is asked for is the same in all
+                about = json.loads(self.manifest(parsed.repository, about["manifests"][0]["digest"]).data)
+            config = about["config"]
+            content = json.loads(b"".join(self.blob(parsed.repository, config["digest"], config["size"])))
+            labels = (content.get("config") or {}).get("Labels") or {}
+            size = sum(layer["size"] for layer in about["layers"])
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            raise RegistryError(_other_content(self.host, parsed.repository, parsed.tag)) from error
+        return Image(config["digest"].removeprefix("sha256:"), size, labels, (reference,))
 
     def blob(self, repository: str, digest: str, size: int) -> Iterator[bytes]:
         """A blob as it comes. What is not of that digest and size is refused when the last byte was given."""

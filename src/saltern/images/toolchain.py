@@ -21,7 +21,7 @@ from saltern.base.errors import EngineError, ImageError, Problem
 from saltern.base.events import Emit, Event, State
 from saltern.base.process import Runner
 from saltern.base.store import digest, exclusive
-from saltern.images.base import Base
+from saltern.images.base import OURS, Base
 from saltern.images.engine import Engine, Mount, RunSpec
 
 STAGE = "toolchain"
@@ -30,6 +30,8 @@ LABEL = "io.saltern.toolchain"
 LABEL_READY = "io.saltern.toolchain.ready"
 """Label of the empty volumes that say that the toolchain volume beside them is complete."""
 MOUNT_POINT = "/mnt"
+TOOLCHAIN = "toolchain-"
+INSTALLER = "installer-"
 PYTHON = (f"{MOUNT_POINT}/bin/python3", "-I", "-S", "-B", f"{MOUNT_POINT}/worker")
 """How the worker is started in a container; ``serve`` or ``apply REQUEST.json`` follow."""
 SHORT = 12
@@ -115,9 +117,10 @@ def ensure_toolchain(engine: Engine, runner: Runner, base: Base, cache: Path, em
         ImageError: when wheels cannot be fetched or the image cannot be built.
     """
     key = toolchain_key(base)
-    tag = f"localhost/saltern/toolchain-{base.name}:{key[:SHORT]}"
+    tag = f"{OURS}{TOOLCHAIN}{base.name}:{key[:SHORT]}"
     started = time.monotonic()
     if engine.image(tag) is None:
+        engine.refuse_unbuilt([tag])
         emit(Event(STAGE, base.name, State.STARTED, "make the Salt toolchain"))
         site = fetch_site_packages(runner, cache, release_of(base))
         emit(Event(STAGE, base.name, State.PROGRESS, "relocate Python"))
@@ -197,6 +200,15 @@ def ensure_toolchain_volume(engine: Engine, toolchain: Toolchain) -> str:
         raise EngineError(Problem(f"the volume {name} cannot be filled with the Salt toolchain", details=done.tail()))
     engine.create_volume(ready, {LABEL_READY: short})
     return name
+
+
+def pushed_as(tag: str, place: str) -> str:
+    """Where a registry has an image; ``place`` (``<registry>/<cloud>``) is for those that an engine keeps for us.
+
+    A cluster mounts no image, so that the toolchain is there as the installer.
+    """
+    name = tag.removeprefix(OURS)
+    return tag if name == tag else f"{place}/{name.replace(TOOLCHAIN, INSTALLER, 1)}"
 
 
 def ensure_installer(engine: Engine, toolchain: Toolchain, tag: str) -> None:

@@ -50,6 +50,8 @@ class Status:
     """How often the rollout was begun or gone on with."""
     after: int = 0
     """Number of the newest rollout that there was before: those up to it are none of this commit's."""
+    missing: str = ""
+    """The images that the registry did not have, where none can be built: ``a:1 b:2``."""
 
     def as_data(self) -> dict[str, str]:
         """Field → text."""

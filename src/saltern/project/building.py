@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from saltern.base.errors import ImageError, Problem, RegistryError
@@ -14,7 +14,7 @@ from saltern.images.packages import SPLIT, read_lock, write_lock
 from saltern.images.process import Accounts, Process, read_process
 from saltern.images.recipe import Metadata, ProcessFacts, Recipe, SourceFile
 from saltern.images.registry import Registry
-from saltern.images.toolchain import SHORT, ensure_installer
+from saltern.images.toolchain import INSTALLER, SHORT, ensure_installer, pushed_as
 from saltern.project.compiling import Compiled, compile_members
 from saltern.project.context import Project
 from saltern.project.revision import describe_revision
@@ -78,10 +78,13 @@ def _forget_unused(project: Project, names: Collection[str]) -> None:
 
 
 def push(project: Project, names: Sequence[str] = ()) -> dict[str, str]:
-    """Build, and send to the registry what it does not have; tag → digest."""
+    """Build, and send to the registry what it does not have; tag → digest.
+
+    For a cluster that is all that pods need to plan the same commit (:mod:`saltern.rollout.kubernetes.engine`).
+    """
     target = needed_registry(project, "there is no registry to push to")
     imaged = build(project, names)
-    tags = {*(one.image.tag for one in imaged), *(installers(project, imaged) if project.in_cluster else ())}
+    tags = {*(one.image.tag for one in imaged), *(helpers(project, imaged) if project.in_cluster else ())}
     return push_images(project.engine, sorted(tags), target, project.emit)
 
 
@@ -90,10 +93,22 @@ def installers(project: Project, imaged: Iterable[Imaged]) -> set[str]:
     return {installer(project, one.compiled.site) for one in imaged if one.compiled.has_jobs}
 
 
+def helpers(project: Project, imaged: Iterable[Imaged]) -> Iterator[str]:
+    """The bases of nodes with their toolchains, as a registry has them; made or tagged when they are missing."""
+    for base in {one.compiled.site.name: one.compiled.site for one in imaged}.values():
+        tag = pushed_as(base.base.tag, place(project))
+        project.engine.tag(base.base.tag, tag)
+        yield from (tag, installer(project, base))
+
+
+def place(project: Project) -> str:
+    """How the names of the cloud's images begin."""
+    return f"{project.settings.registry or 'localhost'}/{project.cloud}"
+
+
 def installer(project: Project, base: BaseSite) -> str:
     """The image that brings the toolchain of a base to where no image can be mounted; made when it is missing."""
-    name = f"installer-{base.name}:{base.toolchain.key[:SHORT]}"
-    tag = f"{project.settings.registry or 'localhost'}/{project.cloud}/{name}"
+    tag = f"{place(project)}/{INSTALLER}{base.name}:{base.toolchain.key[:SHORT]}"
     ensure_installer(project.engine, base.toolchain, tag)
     return tag
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from stat import S_IMODE, S_ISDIR, S_ISLNK
+from types import MappingProxyType
 
 from saltern.base.errors import ConfigError, Problem
 from saltern.base.store import canonical, digest
+from saltern.formulas.worker import ChangedFile
 from saltern.images.build import push_images
 from saltern.project.building import installer, needed_registry, registry
 from saltern.project.configuring import Configured, masked_files
@@ -83,7 +85,7 @@ def _contents(project: Project, workload: Workload, one: Configured, revealer: R
     return Contents(
         origin=compiled.member.node.place.file,
         tree=one.tree,
-        config=tuple(entry for mount in workload.config for entry in entries(mount, masked)),
+        config=tuple(entry for mount in workload.config for entry in entries(mount, masked, one.owned)),
         requests=requests,
         installer=installer(project, compiled.site) if workload.jobs else "",
     )
@@ -93,7 +95,9 @@ def _below(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def entries(mount: ConfigMount, masked: Mapping[str, str]) -> Iterator[ConfigFile]:
+def entries(
+    mount: ConfigMount, masked: Mapping[str, str], owned: Mapping[str, ChangedFile] = MappingProxyType({})
+) -> Iterator[ConfigFile]:
     """A mounted file, or a mounted folder with all that is in it. Raises ConfigError for what the user may not read."""
     source = Path(mount.source)
     whole = source.is_dir() and not source.is_symlink()
@@ -101,12 +105,14 @@ def entries(mount: ConfigMount, masked: Mapping[str, str]) -> Iterator[ConfigFil
     for path in [source, *(sorted(source.rglob("*")) if whole else ())]:
         below = path.relative_to(source).as_posix()
         place = mount.target if below == "." else f"{mount.target}/{below}"
-        yield _entry(path, place, folder, masked.get(place))
+        found = replace(_entry(path, place, masked.get(place)), folder=folder)
+        known = owned.get(place)
+        yield replace(found, mode=int(known.mode, 8), uid=known.uid, gid=known.gid) if known else found
 
 
-def _entry(path: Path, place: str, folder: str, masked: str | None) -> ConfigFile:
+def _entry(path: Path, place: str, masked: str | None) -> ConfigFile:
     status = path.lstat()
-    found = ConfigFile(place, "file", S_IMODE(status.st_mode), status.st_uid, status.st_gid, folder=folder)
+    found = ConfigFile(place, "file", S_IMODE(status.st_mode), status.st_uid, status.st_gid)
     if S_ISLNK(status.st_mode):
         return replace(found, kind="symlink", target=str(path.readlink()))
     if S_ISDIR(status.st_mode):

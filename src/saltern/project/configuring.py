@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class Configured:
     rendered: tuple[ChangedFile, ...]
     units: Mapping[str, Any]
     accounts: Accounts
+    owned: Mapping[str, ChangedFile] = field(default_factory=dict)
+    """Path → owner and mode, of all that is in the tree; the tree itself has them only where root made it."""
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -99,8 +101,8 @@ def _render(bases: Bases, imaged: Imaged, revealer: Revealer, folder: Path) -> t
             shutil.rmtree(new)
         else:
             new.rename(folder / content)
-        masked = {MASKED: masked_texts(folder / content, result, real.member)}
-        write_atomically(folder / f"{content}{ANSWER}", canonical({**_answer(result), **masked}).encode())
+        more = {MASKED: masked_texts(folder / content, result, real.member), "kept": [asdict(f) for f in result.kept]}
+        write_atomically(folder / f"{content}{ANSWER}", canonical({**_answer(result), **more}).encode())
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
@@ -167,7 +169,7 @@ def _apply(bases: Bases, imaged: Imaged, one: Compiled, out: Path) -> ApplyResul
 
 
 def _answer(result: ApplyResult) -> dict[str, Any]:
-    """What is kept of an answer: what was rendered, not how long it took."""
+    """What of an answer names its tree: what was rendered, not how long it took."""
     return {
         "ok": True,
         "files": [asdict(f) for f in result.files],
@@ -200,6 +202,7 @@ def _configured(project: Project, imaged: Imaged, result: ApplyResult, content: 
         tuple(f for f in result.files if f.type == "file"),
         result.units,
         Accounts.parse(result.passwd, result.group),
+        {f.path: f for f in (*result.kept, *result.files)},
     )
 
 

@@ -29,6 +29,7 @@ from saltern.model.secret_references import BEGIN, SecretReference, SecretUse, f
 from saltern.model.secrets import MIN_LENGTH, SecretFinder, secret_values
 from saltern.model.settings import NodeSettings, Settings, find_model, load_settings, read_node_settings
 from saltern.model.trees import open_storage
+from saltern.rollout.kubernetes.engine import PODS, pod_engine
 from saltern.rollout.kubernetes.kubectl import Kubectl
 from saltern.rollout.kubernetes.lease import Lease
 from saltern.rollout.kubernetes.mirror import Mirror
@@ -186,8 +187,10 @@ class Project:
 
     @cached_property
     def engine(self) -> Engine:
-        """The container engine."""
+        """The container engine, or pods that stand for one."""
         name = self.options.engine or self.settings.engine
+        if name == PODS:
+            return pod_engine(self.kubectl, self.cloud, self.settings.registry)
         return select_engine(self.runner, self.options.cache, name)
 
     @cached_property

@@ -7,7 +7,7 @@ decided by :mod:`saltern.plan.following` and :mod:`saltern.plan.policy`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,11 +20,13 @@ from saltern.base.errors import (
     Problem,
     RegistryError,
     SalternError,
+    UnbuiltError,
     UsageError,
 )
 from saltern.plan.following import AGAIN, ATTEMPTS, Next, State, Status, failed, next_of, told
 from saltern.plan.plan import Plan
 from saltern.plan.policy import kinds_of, refusal
+from saltern.plan.steps import Act
 from saltern.project import applying, planning, recording
 from saltern.project.applying import Terms
 from saltern.project.context import Project
@@ -35,6 +37,7 @@ from saltern.rollout.kubernetes.lease import Lease
 from saltern.rollout.rollouts import Outcome, Past
 from saltern.targets.kubernetes.access import account, approval_of
 from saltern.targets.kubernetes.manifest import files
+from saltern.targets.kubernetes.operator import operator
 
 NAME = "saltern-operate"
 """Of the ConfigMap with the status, of the Lease, and of the account."""
@@ -42,6 +45,7 @@ PASSING = (EngineError, RegistryError, LockedError)
 """Errors that are nobody's fault in the model: tried again by itself."""
 LONGEST = 600.0
 """Seconds between two tries at most."""
+BY_HAND = "run `saltern apply` where podman or docker is"
 
 Open = Callable[[Path], Project]
 Tell = Callable[[Status], None]
@@ -71,7 +75,7 @@ class Operator:
         match next_of(status, tip, approval):
             case Next.RESUME if status is not None:
                 return self._resume(status, tip, approval)
-            case Next.NOTHING if status is not None:
+            case Next.NOTHING if status is not None and not self._is_supplied(status):
                 return status
             case _:
                 return self._look(status, tip, approval)
@@ -87,9 +91,16 @@ class Operator:
         except PASSING as error:
             self._note(before or replace(status, commit=""), tip, error)
             raise
+        except UnbuiltError as error:
+            return self._say(replace(status, state=State.HELD, message=told(error), missing=" ".join(error.images)))
         except SalternError as error:
             return self._say(failed(status, error))
         return self._judged(project, made, _with_plan(status, made))
+
+    def _is_supplied(self, status: Status) -> bool:
+        """Whether the images are there now for which the commit was held, or can be built by who leads now."""
+        engine = self.home.engine
+        return bool(status.missing) and (engine.builds or all(map(engine.image, status.missing.split())))
 
     def _note(self, status: Status, tip: str, error: SalternError) -> None:
         """Say what keeps the newest commit from being looked at, where that can be said; nothing else changes."""
@@ -120,6 +131,9 @@ class Operator:
                 f"planning changed {', '.join(changed)}: what is carried out must be what git has; "
                 "run `saltern build` and commit the file"
             )
+            return self._say(replace(status, state=State.HELD, message=text))
+        if not project.engine.builds and any(step.act is Act.BACKUP for step in made.steps.changes):
+            text = f"it takes a backup first, which is proven with an engine and kept on its machine; {BY_HAND}"
             return self._say(replace(status, state=State.HELD, message=text))
         policy = project.settings.operate
         if why := refusal(made, policy.automatic, status.approval, is_retry=bool(status.tried)):
@@ -157,10 +171,13 @@ class Operator:
         return self._say(_taken_back(done)) if is_back and done.state is State.DONE else done
 
     def _carried_out(self, begun: Status, act: Callable[[], object]) -> Status:
-        """Do it, and say how it ended. What passes by itself is raised: the next round sees how far it came."""
+        """Do it, and say how it ended. What passes by itself is raised: the next round sees how far it came.
+
+        So is what is missing of the images, say of a Saltern that was replaced meanwhile.
+        """
         try:
             act()
-        except PASSING:
+        except (*PASSING, UnbuiltError):
             raise
         except PlanError as error:  # the cloud changed meanwhile, and nothing was begun
             return self._say(replace(begun, state=State.WAITING, message=told(error), approval=AGAIN, attempts=0))
@@ -216,11 +233,22 @@ def _refuse_elsewhere(project: Project) -> None:
         )
 
 
-def write_account(branch: Branch, open_: Open, folder: Path) -> tuple[str, ...]:
-    """Write the account that following needs, for the namespace of the newest commit; the names of the files."""
+def write_account(
+    branch: Branch, open_: Open, folder: Path, image: str = "", words: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Write the account that following needs, for the namespace of the newest commit; the names of the files.
+
+    With the ``image`` of a saltern also what runs it in the cluster with these ``words``.
+    """
+    if image and Path(branch.remote).is_dir():
+        raise UsageError(
+            Problem(f"{branch.address} is on this machine: no pod can fetch from it", resolution="give a URL")
+        )
     with branch.held():
         project = _home(branch, open_)
-    wanted = files(account(NAME, project.namespace), secrets=False)
+    objects = account(NAME, project.namespace)
+    objects += operator(NAME, project.namespace, project.settings.kubernetes.context, image, words) if image else ()
+    wanted = files(objects, secrets=False)
     write(folder, wanted)
     return tuple(sorted(wanted))
 

@@ -53,10 +53,11 @@ WHOLE_BYTES = 4 << 20
 
 
 def changes(before: Snapshot, after: Snapshot, out: str, whole: Collection[str] = ()) -> dict[str, Any]:
-    """Copy new and changed entries below ``out``; return the answer's ``files``, ``removed`` and ``folders``, sorted.
+    """Copy new and changed entries below ``out``; return ``files``, ``removed``, ``folders`` and ``kept``, sorted.
 
     ``folders`` were copied whole, unchanged entries too, because no mount of a single file can show what happened in
     them: a link, a removal, another mode of the folder itself, or that it is new. Those of ``whole`` are in any case.
+    ``kept`` are those unchanged entries: who takes the copies over may not be able to give them their owners.
     """
     files: list[dict[str, Any]] = []
     for path in sorted(after):
@@ -72,20 +73,26 @@ def changes(before: Snapshot, after: Snapshot, out: str, whole: Collection[str] 
                for one in files if one["type"] != "file"}  # fmt: skip
     present = sorted(path for path in wanted if stat.S_ISDIR((after.get(path) or (0,))[0]))
     folders = [path for path in present if not any(path.startswith(f"{other}/") for other in present)]
-    folders = [path for path in folders if _copy_whole(path, after, out)]
-    return {"files": files, "removed": removed, "folders": folders}
+    copied = {path: _copy_whole(path, after, out) for path in folders}
+    told = {one["path"] for one in files}
+    kept = [one for entries in copied.values() for one in entries or () if one["path"] not in told]
+    return {
+        "files": files,
+        "removed": removed,
+        "folders": [path for path in folders if copied[path] is not None],
+        "kept": kept,
+    }
 
 
-def _copy_whole(folder: str, after: Snapshot, out: str) -> bool:
-    """Copy a folder with all that is in it, unless that is too much."""
+def _copy_whole(folder: str, after: Snapshot, out: str) -> list[dict[str, Any]] | None:
+    """Copy a folder with all that is in it, and say what that is; None where it is too much."""
     inside = [path for path in sorted(after) if path == folder or path.startswith(f"{folder}/")]
     if len(inside) > WHOLE_ENTRIES or sum(after[path][4] for path in inside if len(after[path]) > 4) > WHOLE_BYTES:
-        return False
-    for path in inside:
-        described = describe(path)
-        if described:
-            _copy(described, out)
-    return True
+        return None
+    found = [described for path in inside if (described := describe(path))]
+    for described in found:
+        _copy(described, out)
+    return found
 
 
 def describe(path: str) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from saltern.base.errors import ExitCode, LockedError, Problem
 from saltern.cli import context
@@ -79,6 +80,19 @@ def test_the_account(cloud: Cloud, tmp_path: Path) -> None:
     assert (said.code, f"role-{NAME}.yaml" in said.json["files"]) == (ExitCode.OK, True)
     assert (tmp_path / "access" / "kustomization.yaml").is_file()
     assert cloud.server.calls == [], "the cluster is not asked"
+
+
+def test_what_runs_it_in_the_cluster(cloud: Cloud, tmp_path: Path) -> None:
+    words = ("--manifests", str(tmp_path / "access"), "--image", "r.example/saltern:1", "--strict", "--interval", "2m")
+    said = cloud(*words, "--json")
+    assert (said.code, "no pod can fetch" in said.problems()[0]["brief"]) == (ExitCode.USAGE, True)
+    url = f"file://{cloud.history.top}"
+    assert cloud.run("operate", "--repository", url, "--folder", "model", *words).code == ExitCode.OK
+    text = (tmp_path / "access" / f"deployment-{NAME}.yaml").read_text()
+    (container,) = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
+    own = ("--interval", "2m", "--engine", "pods", "--progress", "plain", "--strict")
+    wanted = ["saltern", "operate", "--repository", url, "--branch", "main", "--folder", "model", *own]
+    assert container["command"] == wanted
 
 
 @pytest.mark.parametrize("time", ["0s", "10", "-1s", "1d", ""])

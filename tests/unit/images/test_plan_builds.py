@@ -9,10 +9,12 @@ from typing import cast
 
 import pytest
 
-from saltern.images.build import Action, Site, Step, plan_builds
+from saltern.base.errors import UnbuiltError
+from saltern.base.events import silent
+from saltern.images.build import Action, Site, Step, build_images, plan_builds
 from saltern.images.engine import LABEL_KEY, Engine, Image
 from saltern.images.packages import LockedImage, PackageLock, write_lock
-from saltern.images.recipe import Recipe
+from saltern.images.recipe import ProcessFacts, Recipe
 
 from .test_recipe import RECIPE
 
@@ -22,6 +24,9 @@ UNLOCKED = replace(RECIPE, packages={})
 
 
 class Has:
+    def refuse_unbuilt(self, missing: Sequence[str]) -> None:
+        raise UnbuiltError.of(missing)
+
     def __init__(self, *tags: str) -> None:
         self.tags = tags
         self.listed = False
@@ -52,6 +57,20 @@ def tag(site: Site, name: str, packages: dict[str, str]) -> str:
 
 def test_what_is_there_is_kept(site: Site) -> None:
     assert plan(site, "web", tag(site, "web", OWN), web=OWN).action is Action.KEEP
+
+
+def test_where_nothing_can_be_built_all_that_is_missing_is_told(site: Site) -> None:
+    engine = cast("Engine", Has())
+    write_lock(site.model, PackageLock({"web": LockedImage("debian-12", OWN)}))
+    recipes = [replace(UNLOCKED, name=name) for name in ("web", "db", "api")]
+    with pytest.raises(UnbuiltError) as caught:
+        build_images(engine, recipes, site, facts=_never, emit=silent)
+    assert caught.value.images == tuple(step.tag for step in plan_builds(engine, recipes, site))
+    assert len(caught.value.images) == 3
+
+
+def _never(_recipe: Recipe, _tag: str) -> ProcessFacts:
+    raise AssertionError("built")
 
 
 def test_images_that_nobody_asks_for_are_not_listed(site: Site) -> None:

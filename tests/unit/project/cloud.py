@@ -100,6 +100,12 @@ class WorldEngine(FakeEngine):
     """Names of volumes."""
     ends: Completed = field(default_factory=lambda: Completed((), 0, "", ""))
     """How a command of a person ends."""
+    builds: bool = True
+    missing: set[str] = field(default_factory=set)
+    """Tags of images that the registry does not have."""
+
+    def image(self, reference: str) -> bool:
+        return reference not in self.missing
 
     def sweep(self) -> tuple[str, ...]:
         return ()

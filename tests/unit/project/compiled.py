@@ -18,8 +18,8 @@ from saltern.project.compiling import Compiled
 from saltern.project.context import Options, Project, open_project
 from saltern.project.workers import BaseSite
 
-BASE = Base("debian-12", "localhost/base", "sha256:0", {})
-TOOLCHAIN = Toolchain("localhost/toolchain", "t1", "t1", "localhost/base")
+BASE = Base("debian-12", "localhost/saltern/base-debian-12:b1", "sha256:0", {})
+TOOLCHAIN = Toolchain("localhost/toolchain", "t1", "t1", "localhost/saltern/base-debian-12:b1")
 
 
 def chunk(function: str, id_: str, **more: Any) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from saltern.project.bundling import load_bundle, save_bundle
 from saltern.project.context import Project
 from tests.trees import write_tree
 from tests.unit.images.memory_registry import MemoryRegistry
-from tests.unit.project.compiled import TOOLCHAIN, Nodes
+from tests.unit.project.compiled import BASE, TOOLCHAIN, Nodes
 from tests.unit.rollout.fakes import FakeEngine
 
 REGISTRY = "127.0.0.1:5001/clouds"
@@ -35,6 +35,10 @@ class PushingEngine(FakeEngine):
 
     registry: MemoryRegistry = field(default_factory=MemoryRegistry)
     pushed: list[str] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def tag(self, reference: str, new: str) -> None:
+        self.tags[new] = reference
 
     def push(self, reference: str, **_: Any) -> str:
         self.pushed.append(reference)
@@ -152,14 +156,17 @@ def test_a_registry_that_does_not_answer(nodes: Nodes, tmp_path: Path) -> None:
 # ---- push and list
 
 
-def test_push_sends_what_the_jobs_of_a_cluster_need(nodes: Nodes, engine: PushingEngine) -> None:
+def test_push_sends_what_jobs_and_plans_in_a_cluster_need(nodes: Nodes, engine: PushingEngine) -> None:
+    nodes.write(db="applications: [db]\nparameters: {key: k2}\n")
     project = nodes.project()
+    base = f"{REGISTRY}/lab/{BASE.tag.rpartition('/')[2]}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(building, "build", lambda one, names: bundling.build_locked(one))
         patch.setattr(Project, "is_locked", lambda _: True)
-        assert f"{REGISTRY}/{INSTALLER}" in building.push(project)
+        assert {base, f"{REGISTRY}/{INSTALLER}"} < building.push(project).keys()
+        assert engine.tags == {base: BASE.tag}
         compose = replace(project, settings=replace(project.settings, target="compose"))
-        assert f"{REGISTRY}/{INSTALLER}" not in building.push(compose)
+        assert not {base, f"{REGISTRY}/{INSTALLER}"} & building.push(compose).keys()
 
 
 def test_the_images_of_a_cloud(nodes: Nodes, engine: PushingEngine) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from saltern.base.errors import EngineError, UsageError
+from saltern.base.errors import EngineError, UnbuiltError, UsageError
 from saltern.plan.following import State
 from saltern.project import operating
 from saltern.project.context import Project
@@ -153,6 +154,54 @@ def test_what_git_does_not_have_is_held(up: Followed, monkeypatch: pytest.Monkey
     assert up.workers == "workers = 4"
 
 
+def test_what_cannot_be_built_is_held_until_it_was_pushed(up: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, plan = up.world.engine, operating.planning.plan
+
+    def needs(project: Project) -> Any:
+        if engine.missing:
+            raise UnbuiltError.of(sorted(engine.missing))
+        return plan(project)
+
+    monkeypatch.setattr(operating.planning, "plan", needs)
+    engine.builds, engine.missing = False, {"r/lab/web:k2", "r/lab/db:k1"}
+    up.config(8)
+    status = up.round()
+    assert (status.state, status.missing) == (State.HELD, "r/lab/db:k1 r/lab/web:k2")
+    assert "the registry does not have r/lab/db:k1, r/lab/web:k2" in status.message
+    assert "saltern push" in status.message
+    engine.missing.pop()
+    with monkeypatch.context() as quiet:
+        quiet.setattr(operating.planning, "plan", _refused)
+        assert up.round() == status, "it is asked for, not planned"
+    engine.missing.clear()
+    done = up.round()
+    assert (done.state, done.missing, up.workers) == (State.DONE, "", "workers = 8")
+
+
+def test_what_is_held_for_want_of_an_engine_is_built_by_who_has_one(
+    up: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(operating.planning, "plan", _unbuilt)
+        up.world.engine.builds, up.world.engine.missing = False, {"r/lab/web:k2"}
+        up.config(8)
+        assert up.round().state is State.HELD
+    up.world.engine.builds = True
+    assert up.round().state is State.DONE
+
+
+def test_a_plan_with_a_backup_needs_an_engine(up: Followed) -> None:
+    up.world.node("db", version="22.0", staged=True)
+    up.commit(automatic=["config", "image", "schema", "restart", "workloads"])
+    assert up.round().state is State.DONE
+    up.world.node("db", version="27.0", image="k2", staged=True)
+    up.world.engine.builds = False
+    up.commit()
+    status = up.round()
+    assert status.state is State.HELD, status
+    assert "it takes a backup first" in status.message
+
+
 def test_another_cloud_is_not_followed(up: Followed) -> None:
     path = up.world.root / "saltern.yml"
     data = yaml.safe_load(path.read_text())
@@ -223,6 +272,23 @@ def test_the_account_is_written_as_manifests(up: Followed, tmp_path: Path) -> No
     assert things["Role", NAME]["rules"] == rules(NAME, "lab")
     assert things["RoleBinding", NAME]["subjects"][0]["name"] == things["ServiceAccount", NAME]["metadata"]["name"]
     assert things["Role", f"{NAME}-approve"]["rules"] == approver(NAME)
+
+
+def test_what_runs_it_in_the_cluster_is_written_too(up: Followed, tmp_path: Path) -> None:
+    branch = replace(up.branch, address=f"file://{up.history.top}")
+    words = ("operate", "--repository", "ssh://git@git.example/$cloud.git")
+    operating.write_account(branch, up.open, tmp_path / "operate", "registry.example/saltern:1", words)
+    raw = yaml.safe_load((tmp_path / "operate" / f"deployment-{NAME}.yaml").read_text())
+    (container,) = raw["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example/saltern:1"
+    assert container["command"][-1] == "ssh://git@git.example/$$cloud.git"
+    assert (tmp_path / "operate" / f"networkpolicy-{NAME}-helpers.yaml").is_file()
+    with pytest.raises(UsageError, match="no pod can fetch from it"):
+        operating.write_account(up.branch, up.open, tmp_path / "other", "registry.example/saltern:1", words)
+
+
+def _unbuilt(_project: Project) -> Any:
+    raise UnbuiltError.of(["r/lab/web:k2"])
 
 
 def _refused(_project: Project) -> Any:

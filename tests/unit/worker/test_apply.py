@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,8 @@ def test_folders_that_are_wanted_whole(formula: Formula, tmp_path: Path) -> None
     assert result.folders == (f"{top}/some",)
     copied = [str(path.relative_to(f"{out}{top}")) for path in Path(f"{out}{top}").rglob("*") if path.is_file()]
     assert sorted(copied) == ["other/new", "some/deep/old", "some/new", "some/old"]
+    assert [file.path.removeprefix(f"{top}/some") for file in result.kept] == ["", "/deep", "/deep/old", "/old"]
+    assert {(file.uid, file.sha256 != "") for file in result.kept} == {(os.getuid(), False), (os.getuid(), True)}
 
 
 def test_formulas_that_are_edited_meanwhile_are_no_configuration(formula: Formula, tmp_path: Path) -> None:

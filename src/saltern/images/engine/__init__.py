@@ -149,14 +149,19 @@ class Runtime(Protocol):
 
 
 class Engine(Runtime, Protocol):
-    """A container engine of this machine: it builds images as well."""
+    """A container engine of this machine, which builds images as well; or pods, which can only use them."""
 
+    builds: bool
+    """Whether images are made here."""
     argv: tuple[str, ...]
     """The command that starts every call, e.g. ``("podman",)``."""
     environment: Mapping[str, str]
     """What the engine's commands (and compose's) need in their environment on this machine."""
     way_out: str
     """The network in which builds, and helpers that ask for packages, reach the mirrors (docs/decisions/045)."""
+
+    def refuse_unbuilt(self, missing: Sequence[str]) -> None:
+        """Raises UnbuiltError where images are missing and none can be made; asked before what takes its time."""
 
     def build(
         self,

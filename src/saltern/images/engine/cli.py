@@ -45,6 +45,7 @@ class CliEngine:
     """:class:`~saltern.images.engine.Engine` over a command line."""
 
     name = ""
+    builds = True
     package = ""
     """Debian's package of it."""
     way_out = "bridge"
@@ -56,6 +57,9 @@ class CliEngine:
         self._count = itertools.count(1)
 
     # ---- images
+
+    def refuse_unbuilt(self, missing: Sequence[str]) -> None:
+        """See :meth:`Engine.refuse_unbuilt`: they are made."""
 
     def build(
         self,

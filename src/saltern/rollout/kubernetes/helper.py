@@ -5,12 +5,17 @@ but for the files that it reads.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from saltern.images.engine import Mount, RunSpec
+from saltern.targets.kubernetes.containers import security
+from saltern.targets.kubernetes.jobs import INSTALL, NOBODY
 from saltern.targets.kubernetes.metadata import MANAGED_BY, MANAGER
+from saltern.targets.kubernetes.operator import NETWORK, NO_NETWORK
+from saltern.targets.kubernetes.parts import empty
 from saltern.targets.kubernetes.storage import CONTENT
 from saltern.targets.workload import JOB_CAPABILITIES
 
@@ -60,6 +65,45 @@ def helper(name: str, cloud: str, spec: RunSpec) -> tuple[dict[str, Any], dict[s
         "data": dict(sorted(data.items())),
     }
     return pod, secret
+
+
+def is_folder(mount: Mount) -> bool:
+    """Whether a mount is a folder of this machine."""
+    return not mount.image and "/" in mount.source
+
+
+def remote(name: str, cloud: str, spec: RunSpec, image_of: Callable[[str], str]) -> list[dict[str, Any]]:
+    """A pod for what a container engine would run, and a Secret where it has an environment.
+
+    An image that is mounted is the toolchain's, which its installer copies into the pod. Folders of this machine are
+    empty: who made the pod fills them. What is written in them stays in memory.
+    """
+    own = JOB_CAPABILITIES if spec.capabilities is None else spec.capabilities
+    claims = tuple(mount for mount in spec.mounts if not mount.image and not is_folder(mount))
+    pod, secret = helper(name, cloud, replace(spec, image=image_of(spec.image), mounts=claims, capabilities=own))
+    installers = []
+    for number, mount in enumerate(spec.mounts):
+        if mount in claims:
+            continue
+        volume = f"copy-{number}"
+        is_private = not (mount.image or mount.read_only)
+        pod["spec"]["volumes"].append(empty(volume, memory=is_private))
+        place = {"name": volume, "mountPath": mount.target, "readOnly": mount.image}
+        pod["spec"]["containers"][0]["volumeMounts"].append(place)
+        if mount.image:
+            installers.append(
+                {
+                    "name": f"image-{number}",
+                    "image": image_of(mount.source),
+                    "command": list(INSTALL),
+                    "securityContext": security(NOBODY, (), read_only=True),
+                    "volumeMounts": [{"name": volume, "mountPath": "/media"}],
+                }
+            )
+    pod["spec"] |= {"initContainers": installers, "enableServiceLinks": False}
+    if spec.network == "none":
+        pod["metadata"]["labels"][NETWORK] = NO_NETWORK
+    return [pod, secret] if secret["data"] else [pod]
 
 
 def _mount(

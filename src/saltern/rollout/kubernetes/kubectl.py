@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from saltern.base.errors import EngineError, Problem, UnreachableError
-from saltern.base.process import Completed, Runner
+from saltern.base.process import Completed, Pipe, Runner
 
 FIELD_MANAGER = "saltern"
 REQUEST_TIMEOUT = 30
@@ -133,6 +133,10 @@ class Kubectl:
         interactive = ("--stdin",) if stdin is not None else ()
         words = ("exec", pod, "--container", container, *interactive, "--", *argv)
         return _of_command(self.runner.run((*self.argv, *words), stdin=stdin, timeout=timeout, on_line=on_line))
+
+    def open(self, pod: str, container: str, argv: Sequence[str]) -> Pipe:
+        """Start a command in a container of a pod, for a conversation."""
+        return self.runner.open((*self.argv, "exec", pod, "--container", container, "--stdin", "--", *argv))
 
     def transfer(
         self,

@@ -1,4 +1,4 @@
-"""The account with which a saltern outside works on one cloud: what its rollouts do with kubectl, and no more. Pure."""
+"""The account with which a saltern works on one cloud: what its rollouts do with kubectl, and no more. Pure."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ def account(name: str, namespace: str) -> tuple[Manifest, ...]:
     approve = f"{name}-approve"
     subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
     return (
-        _object("v1", "ServiceAccount", name, namespace, {"automountServiceAccountToken": False}),
-        _object(f"{RBAC}/v1", "Role", name, namespace, {"rules": rules(name, namespace)}),
-        _object(
+        object_("v1", "ServiceAccount", name, namespace, {"automountServiceAccountToken": False}),
+        object_(f"{RBAC}/v1", "Role", name, namespace, {"rules": rules(name, namespace)}),
+        object_(
             f"{RBAC}/v1",
             "RoleBinding",
             name,
             namespace,
             {"roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name}, "subjects": [subject]},
         ),
-        _object(f"{RBAC}/v1", "Role", approve, namespace, {"rules": approver(name)}),
+        object_(f"{RBAC}/v1", "Role", approve, namespace, {"rules": approver(name)}),
     )
 
 
@@ -72,6 +72,7 @@ def _named(resource: str, name: str, *verbs: str) -> dict[str, Any]:
     return {**_rule("", (resource,), verbs), "resourceNames": [name]}
 
 
-def _object(version: str, kind: str, name: str, namespace: str, body: Mapping[str, Any]) -> Manifest:
+def object_(version: str, kind: str, name: str, namespace: str, body: Mapping[str, Any]) -> Manifest:
+    """An object that is none of a cloud's."""
     metadata = {"name": name, "namespace": namespace, "labels": {MANAGED_BY: MANAGER}}
     return Manifest(kind, name, {"apiVersion": version, "kind": kind, "metadata": metadata, **body})
