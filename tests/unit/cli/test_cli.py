@@ -220,6 +220,16 @@ def test_show(model: Model) -> None:
     assert [line.split()[0] for line in table.splitlines()] == ["phase", "build", "config", "process"]
 
 
+def test_show_says_what_a_node_talks_to(model: Model) -> None:
+    model.write({"../formula/web/meta/container.yml": "connects: [{host: db, port: 3306}]\nreaches: [{host: app}]\n"})
+    assert model("show", "web01", "--json").json["talks_to"] == [
+        {"host": "db", "port": 3306, "waits": True},
+        {"host": "app", "port": 0, "waits": False},
+    ]
+    rows = [line.split() for line in model("show", "web01").out.splitlines()]
+    assert rows[-2:] == [["db", "3306", "yes"], ["app", "any", "no"]]
+
+
 def test_progress_is_on_stderr_and_a_second_time_nothing_is_compiled(model: Model) -> None:
     first, second = model("check", "--json"), model("check", "--json")
     assert [json.loads(line)["state"] for line in first.err.splitlines()] == ["started", "done"]
