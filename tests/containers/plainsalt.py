@@ -168,4 +168,6 @@ def failures(results: Mapping[str, Mapping[str, Any]], units: Collection[str] = 
     """What failed by its tag, but for ``units`` and what requires them."""
     failed = {tag: str(one["comment"]) for tag, one in results.items() if one["result"] is not True}
     first = {tag: text for tag, text in failed.items() if not text.startswith(REQUISITE)}
-    return {tag: text for tag, text in first.items() if results[tag]["name"] not in units} or ({} if first else failed)
+    if units and first:
+        return {tag: text for tag, text in first.items() if results[tag]["name"] not in units}
+    return failed
