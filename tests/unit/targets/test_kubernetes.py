@@ -441,6 +441,12 @@ def test_policies_have_the_edges_of_the_model(client: Any, edges: Any) -> None:
     ]
 
 
+def test_who_names_itself_reaches_itself_by_one_rule() -> None:
+    jobs = [{"when": "after", "key": "a" * 16}]
+    found = made({"name": "a", "processes": PORTS, "jobs": jobs, "reaches": [{"host": "a", "port": 80}]})
+    assert rules(found, "a", "egress") == rules(found, "a", "ingress") == [("a", ())]
+
+
 def test_published_ports_are_open_to_all() -> None:
     found = made({"name": "a", "publish": [{"port": 80, "address": "0.0.0.0:80"}]})
     assert rules(found, "a", "ingress") == [("*", (80,))]

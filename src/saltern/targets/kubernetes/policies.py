@@ -55,7 +55,7 @@ def _edges(workload: Workload, hosts: Mapping[str, Workload]) -> Iterator[Edge]:
     explained = set()
     for connection in workload.peers:
         if other := hosts.get(connection.host):
-            yield Edge(workload.name, other.name, connection.port)
+            yield Edge(workload.name, other.name, 0 if other is workload else connection.port)
             explained |= {other.name, *_behind(other, hosts)}
     for name in _behind(workload, hosts):
         yield Edge(workload.name, name)
