@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from saltern.targets.compose import LABEL_NODE, LABEL_ROLE
-
 from ..containers.plainsalt import ORDER, PlainMachine
 from .driver import Cloud
 
@@ -47,14 +45,12 @@ def declared(cloud: Cloud, node: str) -> list[str]:
 
 
 def seen_in_container(cloud: Cloud, node: str, paths: list[str]) -> list[str]:
-    """What a new container of the node's image has, with the mounts that the Compose file gives to its processes."""
+    """What a new container of the node's image has, with the mounts that the Compose file gives to its process."""
     file = cloud.saltern("render", "--json").json["file"]
     with Path(file).open() as stream:
-        services = yaml.safe_load(stream)["services"].values()
-    own = [one for one in services if (one["labels"][LABEL_NODE], one["labels"][LABEL_ROLE]) == (node, "process")]
-    (image,) = {one["image"] for one in own}
-    binds = {mount["target"]: mount["source"] for one in own for mount in one["volumes"] if mount["type"] == "bind"}
+        service = yaml.safe_load(stream)["services"][node]
+    binds = [mount for mount in service["volumes"] if mount["type"] == "bind"]
     assert binds
-    options = [word for target, source in binds.items() for word in ("--volume", f"{source}:{target}:ro")]
-    place = ("--rm", "--network", "none", "--user", "0:0", *options, image)
+    options = [word for mount in binds for word in ("--volume", f"{mount['source']}:{mount['target']}:ro")]
+    place = ("--rm", "--network", "none", "--user", "0:0", *options, service["image"])
     return cloud.call("run", *place, "/bin/sh", "-c", DESCRIBE, "sh", *paths).splitlines()
