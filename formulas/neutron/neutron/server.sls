@@ -2,6 +2,8 @@
 {%- import_text "neutron/files/schema.py" as schema %}
 {%- if server.get('enabled', False) %}
 {%- set names = alone and server.backend.engine == 'ovn' %}
+{#- OpenSDN's formula brings the file of its plugin. #}
+{%- set ml2 = server.backend.engine != 'opensdn' %}
 {%- if names %}
 include:
 - neutron.names
@@ -23,10 +25,11 @@ neutron_config:
   - show_changes: False
   - require:
     - pkg: neutron_packages
+{%- if ml2 %}
 
 neutron_ml2:
   file.managed:
-  - name: /etc/neutron/plugins/ml2/ml2_conf.ini
+  - name: {{ server.backend.config_file }}
   - source: salt://neutron/files/ml2_conf.ini
   - template: jinja
   - user: root
@@ -35,6 +38,7 @@ neutron_ml2:
   - makedirs: True
   - require:
     - pkg: neutron_packages
+{%- endif %}
 
 neutron_default:
   file.managed:
@@ -96,11 +100,16 @@ neutron_syncdb:
   - name: /usr/bin/python3 -W ignore -c "$SCHEMA"
   - env:
     - SCHEMA: {{ schema | json }}
+{%- if not ml2 %}
+    - PLUGIN: {{ server.backend.config_file }}
+{%- endif %}
   - runas: {{ server.user }}
   - unless: /usr/bin/python3 -W ignore -c "$SCHEMA" check
   - require:
     - file: neutron_config
+{%- if ml2 %}
     - file: neutron_ml2
+{%- endif %}
 {%- for service in [server.service] + server.workers_services %}
 
 neutron_service{{ '' if service == server.service else '_' ~ service }}:
@@ -111,7 +120,9 @@ neutron_service{{ '' if service == server.service else '_' ~ service }}:
     - cmd: neutron_syncdb
   - watch:
     - file: neutron_config
+{%- if ml2 %}
     - file: neutron_ml2
+{%- endif %}
 {%- if names %}
     - file: neutron_ovs_names
     - file: neutron_ovs_names_loaded

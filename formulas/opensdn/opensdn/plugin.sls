@@ -17,8 +17,18 @@ opensdn_plugin_config:
   - mode: '0640'
   - makedirs: True
   - show_changes: False
-{%- if common.source == 'package' and role.pkgs %}
+{%- set server = pillar.get('neutron', {}).get('server', {}).get('enabled', False) %}
+{%- set packages = (['opensdn_plugin_packages'] if common.source == 'package' and role.pkgs else []) + (['neutron_packages'] if server else []) %}
+{%- if packages %}
   - require:
-    - pkg: opensdn_plugin_packages
+{%- for name in packages %}
+    - pkg: {{ name }}
+{%- endfor %}
+{%- endif %}
+{%- if server %}
+  - require_in:
+    - cmd: neutron_syncdb
+  - watch_in:
+    - service: neutron_service
 {%- endif %}
 {%- endif %}

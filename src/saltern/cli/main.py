@@ -61,7 +61,7 @@ def cli() -> None:
 @click.argument("node")
 @common_options
 def show_command(caller: Caller, node: str) -> None:
-    """Show what becomes of each state of NODE: its phase, and why."""
+    """Show what becomes of each state of NODE: its phase, and why; then what the node talks to."""
     report.shown(caller, showing.show(caller.project(targets=ALL_TARGETS), node))
 
 

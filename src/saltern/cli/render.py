@@ -8,11 +8,14 @@ import click
 
 from saltern.base.errors import Problem, UsageError
 from saltern.cli.context import ALL_TARGETS, Caller, examples, rollout_options
-from saltern.cli.report import print_json, rendered
+from saltern.cli.report import counted, print_json, rendered
+from saltern.project.documenting import Documented, document
 from saltern.project.manifests import Manifests, render_manifests
 from saltern.project.rendering import render
 from saltern.targets.kubernetes import versions
 from saltern.targets.kubernetes.manifest import SEPARATE
+
+DOCS = "docs"
 
 
 @click.command(
@@ -21,15 +24,17 @@ from saltern.targets.kubernetes.manifest import SEPARATE
         "saltern render",
         "saltern render --target kubernetes manifests",
         "saltern render --target kubernetes --secrets --kubernetes-version 1.30 /run/manifests",
+        "saltern render --target docs pages",
     ),
 )
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--target",
-    type=click.Choice(ALL_TARGETS),
+    type=click.Choice((*ALL_TARGETS, DOCS)),
     default="compose",
     show_default=True,
-    help="compose: the Compose file, in the cloud's state. kubernetes: manifests in DIR, of all nodes with containers.",
+    help="compose: the Compose file, in the cloud's state. kubernetes: manifests in DIR, of all nodes with containers. "
+    "docs: pages about these nodes in DIR, for people.",
 )
 @click.option(
     "--kubernetes-version",
@@ -44,8 +49,15 @@ def render_command(caller: Caller, folder: Path | None, target: str, kubernetes_
     """Build, render all configuration and write what the target reads, without touching what runs.
 
     For Kubernetes that is one object per file and a kustomization.yaml. Without --secrets, Secrets that hold some are
-    in DIR/masked, as they may be shown, and no part of the kustomization.
+    in DIR/masked, as they may be shown, and no part of the kustomization. For docs nothing is built: each node gets a
+    page in Markdown, and none has a secret in it.
     """
+    if target == DOCS:
+        if folder is None or secrets:
+            resolution = "say where the pages shall be written, and leave --secrets out: pages have none"
+            raise UsageError(Problem("docs need DIR, and nothing else", resolution=resolution))
+        _documented(caller, document(caller.project(targets=ALL_TARGETS), folder))
+        return
     if target == "kubernetes":
         if folder is None:
             raise UsageError(Problem("DIR is missing", resolution="say where the manifests shall be written"))
@@ -75,3 +87,11 @@ def _manifests(caller: Caller, done: Manifests) -> None:
         caller.stdout.print(
             f"{len(masked)} Secrets are masked, in {done.folder / SEPARATE}: the cluster needs their values (--secrets)"
         )
+
+
+def _documented(caller: Caller, done: Documented) -> None:
+    if caller.json:
+        said = {"folder": str(done.folder), "pages": list(done.pages), "removed": list(done.removed)}
+        print_json(caller, said)
+        return
+    caller.stdout.print(f"{done.folder}: {counted(len(done.pages), 'page')}")

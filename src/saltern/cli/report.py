@@ -15,6 +15,7 @@ from rich.text import Text
 from saltern.base.process import Completed
 from saltern.cli.context import Caller
 from saltern.cli.problems import print_problems
+from saltern.formulas.metadata import Metadata
 from saltern.formulas.sources import Formula
 from saltern.phases import Assignment
 from saltern.project.applying import Applied
@@ -82,7 +83,7 @@ def shown(caller: Caller, one: Compiled) -> None:
     """The result of ``show``."""
     if caller.json:
         chunks = [_assignment(one, a) for a in one.split.assignments]
-        print_json(caller, {"node": one.member.node.name, "chunks": chunks})
+        print_json(caller, {"node": one.member.node.name, "chunks": chunks, "talks_to": _peers(one.metadata)})
         return
     ids = Counter((a.chunk.function, a.chunk.id) for a in one.split.assignments)
     rows = [
@@ -96,6 +97,19 @@ def shown(caller: Caller, one: Compiled) -> None:
         for a in one.split.assignments
     ]
     print_table(caller, ("phase", "state", "id", "declared at", "because"), rows)
+    if peers := _peers(one.metadata):
+        caller.stdout.print()
+        print_table(
+            caller,
+            ("talks to", "port", "waits for it"),
+            [(p["host"], str(p["port"] or "any"), "yes" if p["waits"] else "no") for p in peers],
+        )
+
+
+def _peers(metadata: Metadata) -> list[dict[str, Any]]:
+    """What the node's formulas say that it talks to; port 0 is any."""
+    found = [(one, True) for one in metadata.connects] + [(one, False) for one in metadata.reaches]
+    return [{"host": one.host, "port": one.port, "waits": waits} for one, waits in found]
 
 
 def _told(one: Compiled, assignment: Assignment) -> Any:

@@ -137,6 +137,8 @@ class Metadata:
     members: tuple[str, ...] = ()
     """Host names of the members of a cluster, in the order of the node's replicas."""
     connects: tuple[Connection, ...] = ()
+    reaches: tuple[Connection, ...] = ()
+    """What it talks to without waiting for it; nothing that is in ``connects``."""
     phases: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     balancer: Balancer | None = None
@@ -165,6 +167,7 @@ def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]], *, checked: b
     volumes: dict[str, Volume] = {}
     members: tuple[str, ...] = ()
     connects: dict[Connection, None] = {}
+    reaches: dict[Connection, None] = {}
     phases: dict[str, str] = {}
     checks: list[Check] = []
     balancer: Balancer | None = None
@@ -176,6 +179,7 @@ def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]], *, checked: b
         volumes |= {v["path"]: Volume(**v) for v in container.get("volumes") or ()}
         members = tuple(container.get("members") or members)
         connects |= {Connection(**c): None for c in container.get("connects") or ()}
+        reaches |= {Connection(**c): None for c in container.get("reaches") or ()}
         phases |= container.get("phases") or {}
         data_plane = data_plane or container.get("data_plane", False)
         if "balancer" in container:
@@ -186,6 +190,7 @@ def read_metadata(node: str, raw: Mapping[str, Mapping[str, Any]], *, checked: b
         volumes=tuple(volumes.values()),
         members=members,
         connects=tuple(connects),
+        reaches=tuple(one for one in reaches if one not in connects),
         phases=phases,
         checks=tuple(checks),
         balancer=balancer,

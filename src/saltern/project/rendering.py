@@ -191,6 +191,7 @@ def _workload(
         live="" if project.in_cluster else str(project.state / "live"),
         balancer=one.metadata.balancer,
         connects=one.metadata.connects,
+        reaches=one.metadata.reaches,
         kubernetes=one.member.settings.kubernetes,
     )
 
@@ -258,5 +259,5 @@ def _loop(left: dict[str, tuple[str, ...]]) -> Problem:
     return Problem(
         f"these nodes need each other, so none can be brought up first: {' → '.join(loop)}",
         details="a node needs another one when its formulas' meta/container.yml has that host under `connects`",
-        resolution="remove one of the connections",
+        resolution="have one of the formulas say `reaches` where its service starts without the other one",
     )

@@ -93,9 +93,16 @@ class Workload:
     """How it is told which servers get connections, where it is a balancer; no part of its containers."""
     connects: tuple[Connection, ...] = ()
     """The hosts and ports that its formulas say it talks to, some perhaps outside of the cloud."""
+    reaches: tuple[Connection, ...] = ()
+    """Those to which it talks without waiting for them: they are in no order."""
     kubernetes: KubernetesNode = field(default_factory=KubernetesNode)
     together: bool = False
     """Its replicas are one service, whose target replaces them one by one by itself."""
+
+    @property
+    def peers(self) -> tuple[Connection, ...]:
+        """All hosts and ports that it talks to."""
+        return (*self.connects, *self.reaches)
 
     def process(self, name: str) -> Process | None:
         """The process of that name, else its first; None where it has none."""

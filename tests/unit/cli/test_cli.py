@@ -220,6 +220,53 @@ def test_show(model: Model) -> None:
     assert [line.split()[0] for line in table.splitlines()] == ["phase", "build", "config", "process"]
 
 
+def test_show_says_what_a_node_talks_to(model: Model) -> None:
+    model.write({"../formula/web/meta/container.yml": "connects: [{host: db, port: 3306}]\nreaches: [{host: app}]\n"})
+    assert model("show", "web01", "--json").json["talks_to"] == [
+        {"host": "db", "port": 3306, "waits": True},
+        {"host": "app", "port": 0, "waits": False},
+    ]
+    rows = [line.split() for line in model("show", "web01").out.splitlines()]
+    assert rows[-2:] == [["db", "3306", "yes"], ["app", "any", "no"]]
+
+
+SPHINX = """
+doc:
+  name: Web
+  role:
+    server:
+      param:
+        password: {value: {{ pillar.web.password | json }}}
+        port: {value: {{ pillar.web.port }}}
+"""
+
+
+def test_docs(model: Model, tmp_path: Path) -> None:
+    model.write({"../formula/web/meta/sphinx.yml": SPHINX})
+    web = "{name: hello, password: do-not-show-this, port: 80}"
+    model.write({"nodes/web01.yml": f"classes: [service]\nparameters: {{web: {web}}}\n"})
+    said = model("render", "--target", "docs", str(tmp_path / "pages"), "--json")
+    assert said.json == {"folder": str(tmp_path / "pages"), "pages": ["index.md", "web01.md"], "removed": []}, said.err
+    page = (tmp_path / "pages" / "web01.md").read_text()
+    assert "| port | `80` |" in page
+    assert "| password | `***` |" in page
+    (tmp_path / "pages" / "gone.md").write_text((tmp_path / "pages" / "index.md").read_text())
+    again = model("render", "--target", "docs", str(tmp_path / "pages"), "--json")
+    assert again.json["removed"] == ["gone.md"]
+
+
+def test_docs_leave_the_files_of_others_alone(model: Model, tmp_path: Path) -> None:
+    (tmp_path / "index.md").write_text("mine\n")
+    (problem,) = model.wrong(ExitCode.USAGE, "render", "--target", "docs", str(tmp_path))
+    assert "was not written by saltern" in problem["brief"]
+    assert (tmp_path / "index.md").read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("words", [(), ("pages", "--secrets")])
+def test_docs_need_a_folder_and_have_no_secrets(model: Model, words: tuple[str, ...]) -> None:
+    model.wrong(ExitCode.USAGE, "render", "--target", "docs", *words)
+
+
 def test_progress_is_on_stderr_and_a_second_time_nothing_is_compiled(model: Model) -> None:
     first, second = model("check", "--json"), model("check", "--json")
     assert [json.loads(line)["state"] for line in first.err.splitlines()] == ["started", "done"]

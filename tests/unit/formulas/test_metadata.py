@@ -59,6 +59,7 @@ def test_everything_said() -> None:
         },
         "volumes": [{"name": "data", "path": "/srv"}, {"name": "run", "path": "/run/web", "kind": "runtime"}],
         "connects": [{"host": "db", "port": 3306}, {"host": "mq"}, {"host": "mq"}],
+        "reaches": [{"host": "app", "port": 80}, {"host": "mq"}, {"host": "db"}, {"host": "app", "port": 80}],
         "phases": {"web_init": "bootstrap"},
     }
     verify = {"checks": [{"name": "answers", "command": ["curl", "web"], "environment": {"A": False}}]}
@@ -83,6 +84,7 @@ def test_everything_said() -> None:
         },
         volumes=(Volume("data", "/srv"), Volume("run", "/run/web", "runtime")),
         connects=(Connection("db", 3306), Connection("mq")),
+        reaches=(Connection("app", 80), Connection("db")),
         phases={"web_init": "bootstrap"},
         checks=(Check("answers", ("curl", "web"), environment={"A": "false"}),),
     )
@@ -131,7 +133,7 @@ def test_formulas_of_a_node_are_put_together() -> None:
 @pytest.mark.parametrize(
     ("container", "brief", "resolution"),
     [
-        ({"process": {}}, "'process' was unexpected", "known keys: balancer, connects, data_plane, members, phases, processes, volumes"),
+        ({"process": {}}, "'process' was unexpected", "known keys: balancer, connects, data_plane, members, phases, processes, reaches, volumes"),
         ({"processes": {"web": {"ports": ["80"]}}}, "processes:web:ports:0: '80' is not of type 'integer'", ""),
         ({"processes": {"web": {"ports": [70000]}}}, "processes:web:ports:0: 70000 is greater", ""),
         ({"processes": {"web": {"command": []}}}, "processes:web:command: [] ", ""),
@@ -153,6 +155,8 @@ def test_formulas_of_a_node_are_put_together() -> None:
         ({"balancer": {**BALANCER, "members": {"a": []}}}, "balancer:members:a: [] should be non-empty", ""),
         ({"balancer": {**BALANCER, "listens": {"http": ["a"]}}}, "balancer:listens: 'http' does not match", ""),
         ({"connects": [{"port": 1}]}, "connects:0: 'host' is a required property", ""),
+        ({"reaches": [{"host": "a", "port": 0}]}, "reaches:0:port: 0 is less than", ""),
+        ({"reaches": [{"host": "a", "wait": False}]}, "reaches:0: Additional properties", "known keys: host, port"),
         (
             *({"phases": {"a": "later"}}, "phases:a: 'later' is not one of"),
             "use one of build, config, bootstrap, process, host",

@@ -47,6 +47,16 @@ def test_a_loop_is_an_error_that_shows_it(nodes: Nodes, hosts: dict[str, list[st
     assert "connects" in problem.details
 
 
+def test_what_is_only_reached_is_not_waited_for(nodes: Nodes) -> None:
+    nodes.write(a="", b="", c="")
+    nodes.metadata = {
+        "a": {"connects": [{"host": "c"}], "reaches": [{"host": "b"}]},
+        "b": {"reaches": [{"host": "a", "port": 80}]},
+        "c": {"reaches": [{"host": "a"}]},
+    }
+    assert needs_of(nodes.compiled(nodes.project())) == {"a": ("c",), "b": (), "c": ()}
+
+
 def test_no_loop(nodes: Nodes) -> None:
     assert needs(nodes, a=["b", "c"], b=["d"], c=["d"], d=["d"])["a"] == ("b", "c")
 

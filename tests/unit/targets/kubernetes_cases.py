@@ -26,7 +26,7 @@ from tests.unit.targets.clouds import workload
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "kubernetes"
 CASES = sorted(GOLDEN.iterdir())
-OWN = ("balancer", "connects", "kubernetes")
+OWN = ("balancer", "connects", "kubernetes", "reaches")
 
 
 def cloud(raw: Mapping[str, Any]) -> Cloud:
@@ -34,7 +34,7 @@ def cloud(raw: Mapping[str, Any]) -> Cloud:
 
 
 def one(raw: Mapping[str, Any]) -> Workload:
-    """A workload as the compose cases write it, with ``connects``, ``balancer`` and ``kubernetes``."""
+    """A workload as the compose cases write it, with ``connects``, ``reaches``, ``balancer``, ``kubernetes``."""
     made = workload({key: value for key, value in raw.items() if key not in OWN})
     balancer = None
     if "balancer" in raw:
@@ -44,6 +44,7 @@ def one(raw: Mapping[str, Any]) -> Workload:
     return replace(
         made,
         connects=tuple(Connection(**connection) for connection in raw.get("connects", ())),
+        reaches=tuple(Connection(**connection) for connection in raw.get("reaches", ())),
         balancer=balancer,
         kubernetes=KubernetesNode(**raw.get("kubernetes", {})),
     )

@@ -316,6 +316,7 @@ BALANCER = {"name": "lb", "balancer": {"members": ["a-1", "a-2"]}}
         ({"volumes": [{**VOLUME, "kind": "runtime"}]}, [], "Deployment"),
         ({"replicas": 2}, [BALANCER], "StatefulSet"),
         ({"replicas": 2}, [{"name": "b", "connects": [{"host": "a-2"}]}], "StatefulSet"),
+        ({"replicas": 2}, [{"name": "b", "reaches": [{"host": "a-2"}]}], "StatefulSet"),
         ({"replicas": 2}, [{"name": "b", "connects": [{"host": "a"}]}], "Deployment"),
         ({"kubernetes": {"every_machine": True}}, [], "DaemonSet"),
     ],
@@ -412,6 +413,15 @@ PORTS = [{"name": "a", "command": ["a"], "user": "2:2", "ports": [80, 81]}]
         ({"connects": [{"host": "a", "port": 80}]}, [("a", (80,))]),
         ({"connects": [{"host": "a", "port": 80}], "needs": ["a"]}, [("a", (80,))]),
         ({"connects": [{"host": "a"}]}, [("a", (80, 81))]),
+        ({"reaches": [{"host": "a", "port": 80}]}, [("a", (80,))]),
+        (
+            {"connects": [{"host": "a", "port": 81}], "reaches": [{"host": "a", "port": 80}]},
+            [("a", (80,)), ("a", (81,))],
+        ),
+        (
+            {"reaches": [{"host": "192.0.2.1", "port": 5}, {"host": "far", "port": 6}]},
+            [("192.0.2.1/32", (5,)), ("*", (6,))],
+        ),
         ({"connects": [{"host": "192.0.2.1", "port": 5}]}, [("192.0.2.1/32", (5,))]),
         ({"connects": [{"host": "2001:db8::1"}]}, [("2001:db8::1/128", ())]),
         ({"connects": [{"host": "far.example.com", "port": 5}, {"host": "far2", "port": 5}]}, [("*", (5,))]),
@@ -429,6 +439,12 @@ def test_policies_have_the_edges_of_the_model(client: Any, edges: Any) -> None:
     assert [rule for rule in rules(found, "a", "ingress") if rule[0] == "c"] == [
         ("c", ports) for name, ports in edges if name == "a"
     ]
+
+
+def test_who_names_itself_reaches_itself_by_one_rule() -> None:
+    jobs = [{"when": "after", "key": "a" * 16}]
+    found = made({"name": "a", "processes": PORTS, "jobs": jobs, "reaches": [{"host": "a", "port": 80}]})
+    assert rules(found, "a", "egress") == rules(found, "a", "ingress") == [("a", ())]
 
 
 def test_published_ports_are_open_to_all() -> None:

@@ -60,6 +60,14 @@ def test_only_user_space_forwarding_needs_a_device(formula: Formula) -> None:
     assert {case: found for case, found in devices.items() if found} == {"switch": ["/dev/net/tun"]}
 
 
+@pytest.mark.parametrize("case", CASES)
+def test_agents_ask_nova_and_do_not_wait_for_it(formula: Formula, case: str) -> None:
+    found = compiled(formula, case)[0]
+    asks = case in ("metadata", "agents")
+    assert [(one.host, one.port) for one in found.reaches] == ([("nova", 8775)] if asks else [])
+    assert "nova" not in {one.host for one in found.connects}
+
+
 @pytest.mark.parametrize(("case", "there"), [("server on 12", True), ("server on 13", False), ("linuxbridge", False)])
 def test_zed_alone_must_be_told_how_chassis_forward(formula: Formula, case: str, there: bool) -> None:
     assert ("neutron_datapath_plugin" in compiled(formula, case)[1]) is there

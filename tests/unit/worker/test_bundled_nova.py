@@ -64,6 +64,19 @@ def test_a_compute_needs_no_database(formula: Formula) -> None:
     assert {one.host for one in metadata(formula, "controller").connects} == {"keystone", "rabbitmq", "mariadb"}
 
 
+PLACES = {"network": {"host": "neutron", "port": 9696}, "volume": {"host": "cinder", "port": "8776"}}
+
+
+def test_a_controller_reaches_what_waits_for_it(formula: Formula) -> None:
+    more = {"catalog": PLACES, "novncproxy": {"computes": {"kvm1.example.com": "kvm1", "kvm2.example.com": "kvm2"}}}
+    pillar = {"nova": {"controller": {**PILLARS["controller"]["nova"]["controller"], **more}}}
+    low = Formula(formula.worker, BUNDLED / "nova", pillar).compile("nova", kinds=("container",))
+    reached = {(one.host, one.port) for one in read_metadata("node", low.metadata).reaches}
+    # a guest's display has a port of its own
+    assert reached == {("neutron", 9696), ("cinder", 8776), ("kvm1", 0), ("kvm2", 0)}
+    assert metadata(formula, "controller").reaches == metadata(formula, "compute").reaches == ()
+
+
 def test_a_share_of_another_node_is_where_nova_would_mount_it(formula: Formula) -> None:
     state, share = metadata(formula, "compute").volumes
     assert (state.path, state.kind) == ("/var/lib/nova", "data")

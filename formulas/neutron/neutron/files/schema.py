@@ -10,7 +10,8 @@ from alembic.script import ScriptDirectory
 from neutron.db.migration import cli
 from sqlalchemy import create_engine, inspect
 
-FILES = ["--config-file", "/etc/neutron/neutron.conf", "--config-file", "/etc/neutron/plugins/ml2/ml2_conf.ini"]
+PLUGIN = os.environ.get("PLUGIN", "/etc/neutron/plugins/ml2/ml2_conf.ini")
+FILES = ["--config-file", "/etc/neutron/neutron.conf", "--config-file", PLUGIN]
 cli.CONF([*FILES, "--subproject", "neutron", "current"], project="neutron")
 
 

@@ -99,7 +99,7 @@ def _full_names(cloud: Cloud, site: Site) -> Iterator[Problem]:
     """A Service has a name without dots, so a node cannot be called by its full name."""
     full = {w.node: w.name for w in cloud.workloads if w.node != w.name}
     for workload in cloud.workloads:
-        for host in sorted({c.host for c in workload.connects} & {*full}):
+        for host in sorted({c.host for c in workload.peers} & {*full}):
             yield Problem(
                 f"{workload.node} connects to {host}, a name that Kubernetes does not know",
                 _places(workload, site),

@@ -32,7 +32,7 @@ def is_addressed(cloud: Cloud, workload: Workload) -> bool:
 
 def hosts_of(workload: Workload) -> set[str]:
     """The hosts that a workload's configuration names."""
-    hosts = {connection.host for connection in workload.connects}
+    hosts = {connection.host for connection in workload.peers}
     if workload.balancer is not None:
         hosts |= {*workload.balancer.members, *(h for behind in workload.balancer.listens.values() for h in behind)}
     return hosts

@@ -53,9 +53,9 @@ def _names(workload: Workload) -> Iterator[str]:
 
 def _edges(workload: Workload, hosts: Mapping[str, Workload]) -> Iterator[Edge]:
     explained = set()
-    for connection in workload.connects:
+    for connection in workload.peers:
         if other := hosts.get(connection.host):
-            yield Edge(workload.name, other.name, connection.port)
+            yield Edge(workload.name, other.name, 0 if other is workload else connection.port)
             explained |= {other.name, *_behind(other, hosts)}
     for name in _behind(workload, hosts):
         yield Edge(workload.name, name)
@@ -105,7 +105,7 @@ def _rule(side: str, cloud: Cloud, other: Workload, ports: list[int]) -> dict[st
 def _outside(workload: Workload, inside: Mapping[str, Workload]) -> Iterator[dict[str, Any]]:
     """Hosts that are no workload: an address by itself; a name, which no policy can know, by its port."""
     found: dict[str, dict[str, Any]] = {}
-    for connection in sorted(workload.connects, key=lambda c: (c.host, c.port)):
+    for connection in sorted(workload.peers, key=lambda c: (c.host, c.port)):
         if connection.host in inside or connection.host == "localhost":
             continue
         address = _address(connection.host)

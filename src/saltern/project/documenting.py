@@ -1,0 +1,101 @@
+"""``saltern render --target docs``: pages about the cloud for people, from the model and what formulas tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from saltern.base.errors import FormulaError, Problem, UsageError
+from saltern.base.store import write_atomically
+from saltern.formulas.documents import KIND, read_documents
+from saltern.ops.pages import HEADER, Described, pages
+from saltern.project.compiling import Compiled, compile_members
+from saltern.project.context import Project
+from saltern.project.secrets import readable
+from saltern.project.workers import Bases
+
+HIDDEN = "***"
+
+
+@dataclass(frozen=True)
+class Documented:
+    """What was written: names of pages below ``folder``."""
+
+    folder: Path
+    pages: tuple[str, ...]
+    removed: tuple[str, ...]
+    """Pages of an earlier time, of nodes that are gone."""
+
+
+def document(project: Project, folder: Path) -> Documented:
+    """Write a page per node and an index. Nothing is built, and no page has a secret in it.
+
+    Raises UsageError where ``folder`` holds files of somebody else in the places of ours.
+    """
+    with Bases(project) as bases:
+        described = _described(bases, compile_members(project, bases=bases))
+    found = pages(project.settings.cloud, described)
+    return Documented(folder, tuple(sorted(found)), _write(folder, found))
+
+
+def _described(bases: Bases, compiled: Iterable[Compiled]) -> list[Described]:
+    done: list[Described] = []
+    problems: list[Problem] = []
+    for one in compiled:
+        try:
+            done.append(_describe(bases, one))
+        except FormulaError as error:
+            problems += error.problems
+    if problems:
+        raise FormulaError(problems)
+    return done
+
+
+def _describe(bases: Bases, one: Compiled) -> Described:
+    """Asked apart from compiling: what formulas tell may depend on the machine that is asked, and changes no node."""
+    member = one.member
+    low = bases.worker(one.site).compile(bases.context(member), member.node.applications, (KIND,))
+    told = read_documents(member.node.name, _hidden(one, low.metadata))
+    return Described(
+        name=member.name,
+        node=member.node.name,
+        settings=member.settings,
+        applications=tuple(member.node.applications),
+        metadata=replace(one.metadata, raw={}),
+        documents=told,
+    )
+
+
+def _hidden(one: Compiled, value: Any) -> Any:
+    """A value without secrets: stand-ins become their references, plain ones are hidden."""
+    if isinstance(value, Mapping):
+        return {key: _hidden(one, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_hidden(one, item) for item in value]
+    if not isinstance(value, str):
+        return value
+    text = readable(value, one.member.references)
+    for secret in sorted(one.member.secrets, key=lambda secret: (-len(secret), secret)):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _write(folder: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
+    there = {path.name: path for path in sorted(folder.glob("*.md"))}
+    ours = {name for name, path in there.items() if path.read_bytes().startswith(HEADER.encode())}
+    if foreign := sorted({*wanted} & {*there} - ours):
+        raise UsageError(
+            Problem(
+                f"{folder / name} was not written by saltern",
+                resolution="give a folder of its own, or remove the file",
+            )
+            for name in foreign
+        )
+    for name, text in wanted.items():
+        write_atomically(folder / name, text.encode(), 0o644)
+    stale = sorted(ours - {*wanted})
+    for name in stale:
+        there[name].unlink()
+    return tuple(stale)
