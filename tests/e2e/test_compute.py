@@ -25,10 +25,13 @@ from .test_cloud import client
 from .test_horizon import PICTURES
 from .whole import BOOTS, part, publish
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # openstacksdk's own
-
-FULL = bool(os.environ.get("SALTERN_TESTS_FULL"))
-full = pytest.mark.skipif(not FULL, reason="a second guest, and Cinder: make test-full")
+FULL = os.environ.get("SALTERN_TESTS_FULL", "")
+"""All of the example, or ``boot``: only what a guest needs to boot."""
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # openstacksdk's own
+    pytest.mark.skipif(not FULL, reason="a whole cloud and its guests: make test-full"),
+]
+full = pytest.mark.skipif(FULL == "boot", reason="a second guest, and Cinder")
 
 BOOT = 300.0
 """Seconds until an emulated guest on a busy machine says something."""
@@ -103,9 +106,9 @@ class Server:
 
 @pytest.fixture(scope="module")
 def compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """examples/compute on ports of its own, up; without ``SALTERN_TESTS_FULL`` only what a guest needs to boot."""
+    """examples/compute on ports of its own, up."""
     folder = tmp_path_factory.mktemp("compute")
-    model = part(folder, () if FULL else BOOTS)
+    model = part(folder, BOOTS if FULL == "boot" else ())
     ports = publish(model, lambda usual: free_port())
     (model / "saltern.yml").write_text("cloud: e2e-compute\nengine: podman\n")
     engine = select_engine(LocalRunner(), CACHE / "saltern", "podman")

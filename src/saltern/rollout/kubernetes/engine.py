@@ -49,6 +49,8 @@ class PodEngine(ClusterRuntime):
     builds = False
     argv: tuple[str, ...] = ()
     environment: Mapping[str, str] = {}
+    way_out = ""
+    """Nothing is built here."""
 
     def __init__(self, kubectl: Kubectl, cloud: str, registry: Registry, place: str) -> None:
         super().__init__(kubectl, cloud)
@@ -71,6 +73,9 @@ class PodEngine(ClusterRuntime):
 
     def pull(self, reference: str, *, on_line: Callable[[str], None] | None = None) -> None:
         """Nothing: the machines of the cluster do it."""
+
+    def settle(self, network: str) -> None:
+        """Nothing: the cluster's networks are its own."""
 
     def remove_images(self, references: Sequence[str]) -> None:
         """Nothing: what a registry has may be somebody else's too."""
