@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from saltern.base.errors import FormulaError, Problem, UsageError
-from saltern.base.store import write_atomically
+from saltern.base.errors import FormulaError, Problem
 from saltern.formulas.documents import KIND, read_documents
 from saltern.ops.pages import HEADER, Described, pages
 from saltern.project.compiling import Compiled, compile_members
 from saltern.project.context import Project
+from saltern.project.outputs import write_ours
 from saltern.project.secrets import readable
 from saltern.project.workers import Bases
 
@@ -37,7 +37,8 @@ def document(project: Project, folder: Path) -> Documented:
     with Bases(project) as bases:
         described = _described(bases, compile_members(project, bases=bases))
     found = pages(project.settings.cloud, described)
-    return Documented(folder, tuple(sorted(found)), _write(folder, found))
+    wanted = {name: (text, False) for name, text in found.items()}
+    return Documented(folder, tuple(sorted(found)), write_ours(folder, wanted, sorted(folder.glob("*.md")), HEADER))
 
 
 def _described(bases: Bases, compiled: Iterable[Compiled]) -> list[Described]:
@@ -80,22 +81,3 @@ def _hidden(one: Compiled, value: Any) -> Any:
     for secret in sorted(one.member.secrets, key=lambda secret: (-len(secret), secret)):
         text = text.replace(secret, HIDDEN)
     return text
-
-
-def _write(folder: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
-    there = {path.name: path for path in sorted(folder.glob("*.md"))}
-    ours = {name for name, path in there.items() if path.read_bytes().startswith(HEADER.encode())}
-    if foreign := sorted({*wanted} & {*there} - ours):
-        raise UsageError(
-            Problem(
-                f"{folder / name} was not written by saltern",
-                resolution="give a folder of its own, or remove the file",
-            )
-            for name in foreign
-        )
-    for name, text in wanted.items():
-        write_atomically(folder / name, text.encode(), 0o644)
-    stale = sorted(ours - {*wanted})
-    for name in stale:
-        there[name].unlink()
-    return tuple(stale)
