@@ -19,10 +19,9 @@ from saltern.base.process import Completed, Runner
 from saltern.base.store import Store, canonical, digest, exclusive
 from saltern.images.engine import Engine, RunSpec
 from saltern.images.engine.cli import NO_SPACE
+from saltern.images.engine.leftovers import OUR_IMAGES
 
 STAGE = "base"
-OURS = "localhost/saltern/"
-"""How the names of images begin that an engine keeps for Saltern itself."""
 LABEL_BASE_NAME = "io.saltern.base.name"
 LABEL_BASE_DIGEST = "io.saltern.base.digest"
 DEBIAN = "http://deb.debian.org/debian"
@@ -68,7 +67,7 @@ class BaseSpec:
     @property
     def tag(self) -> str:
         """Where the engine keeps the base."""
-        return f"{OURS}base-{self.name}:{self.key[:12]}"
+        return f"{OUR_IMAGES}base-{self.name}:{self.key[:12]}"
 
     def sources(self) -> tuple[str, ...]:
         """The one-line apt sources of a bootstrapped base."""

@@ -21,8 +21,9 @@ from saltern.base.errors import EngineError, ImageError, Problem
 from saltern.base.events import Emit, Event, State
 from saltern.base.process import Runner
 from saltern.base.store import digest, exclusive
-from saltern.images.base import OURS, Base
+from saltern.images.base import Base
 from saltern.images.engine import Engine, Mount, RunSpec
+from saltern.images.engine.leftovers import OUR_IMAGES
 
 STAGE = "toolchain"
 LABEL = "io.saltern.toolchain"
@@ -117,7 +118,7 @@ def ensure_toolchain(engine: Engine, runner: Runner, base: Base, cache: Path, em
         ImageError: when wheels cannot be fetched or the image cannot be built.
     """
     key = toolchain_key(base)
-    tag = f"{OURS}{TOOLCHAIN}{base.name}:{key[:SHORT]}"
+    tag = f"{OUR_IMAGES}{TOOLCHAIN}{base.name}:{key[:SHORT]}"
     started = time.monotonic()
     if engine.image(tag) is None:
         engine.refuse_unbuilt([tag])
@@ -207,7 +208,7 @@ def pushed_as(tag: str, place: str) -> str:
 
     A cluster mounts no image, so that the toolchain is there as the installer.
     """
-    name = tag.removeprefix(OURS)
+    name = tag.removeprefix(OUR_IMAGES)
     return tag if name == tag else f"{place}/{name.replace(TOOLCHAIN, INSTALLER, 1)}"
 
 
