@@ -16,7 +16,7 @@ from typing import Protocol
 
 import pytest
 
-from ..e2e.driver import Done
+from ..e2e.driver import Done, substitute
 from . import binaries, cluster
 from .client import Client, eventually
 from .clouds import ClusterCloud, made_cloud
@@ -147,8 +147,21 @@ def cloud_without_pods(cluster: AnyCluster, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def deployed(cloud_before: ClusterCloud) -> Done:
-    """What the first rollout said."""
+def without_storage(cloud_before: ClusterCloud) -> Done:
+    """What a first rollout says whose storage class the cluster has not; the model names none afterwards."""
+    settings = cloud_before.model / "saltern.yml"
+    original = settings.read_text()
+    substitute(settings, "kubernetes:\n", "kubernetes:\n  storage_class: not-there\n")
+    try:
+        return cloud_before.saltern("apply", "--yes", code=10)
+    finally:
+        settings.write_text(original)
+
+
+@pytest.fixture(scope="session")
+def deployed(cloud_before: ClusterCloud, without_storage: Done) -> Done:
+    """What the first rollout said that had all that it needs."""
+    assert without_storage.code == 10
     return cloud_before.saltern("apply", "--yes", "--json")
 
 

@@ -20,6 +20,12 @@ CRASHING = "parameters:\n  glance:\n    server:\n      debug: perhaps\n"
 """oslo.config ends a service with a boolean that is none."""
 
 
+def test_storage_that_the_cluster_has_not_is_told(without_storage: Done) -> None:
+    """The claim was never bound: the rollout after it, with a class that is there, makes it anew."""
+    assert "claim mariadb-data-mariadb-0 is not bound" in without_storage.stderr
+    assert 'storageclass.storage.k8s.io "not-there" not found' in without_storage.stderr
+
+
 def test_it_is_deployed_and_a_real_client_uses_it(kube: ClusterCloud, deployed: Done) -> None:
     assert {one["workload"] for one in deployed.json["proofs"]} >= {
         "keystone",

@@ -288,3 +288,26 @@ def test_an_ended_build_leaves_nothing(cloud: Cloud, number: signal.Signals) -> 
         assert eventually(lambda: not working_containers() or bool(cloud.engine.sweep() and False), seconds=90)
     [built] = cloud.build(cloud.recipe("slow", "tree"))
     assert built.action is Action.BUILD
+
+
+LATER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tests.containers import conftest
+from saltern.base.process import LocalRunner
+from saltern.images.engine.select import select_engine
+engine = select_engine(LocalRunner(), conftest.CACHE, sys.argv[2])
+engine.build(Path(sys.argv[3]), tag="localhost/saltern/never:1")
+"""
+
+
+def test_the_later_steps_of_a_killed_build_end_too(cloud: Cloud, tmp_path: Path) -> None:
+    """Their containers come from images that have no name of ours."""
+    (tmp_path / "Containerfile").write_text(f"FROM {cloud.base.tag}\nRUN true\nRUN exec sleep {PAUSE}\n")
+    argv = (sys.executable, "-c", LATER, str(Path(__file__).parents[2]), cloud.engine.name, str(tmp_path))
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        assert eventually(is_step_running, seconds=60)
+        child.kill()
+    cloud.engine.sweep()
+    assert eventually(lambda: not is_step_running())

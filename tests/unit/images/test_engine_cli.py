@@ -10,7 +10,7 @@ import pytest
 from saltern.base.errors import EngineError, ImageError, Problem, RegistryError, UsageError
 from saltern.base.process import STUCK
 from saltern.images.engine import LABEL_OWNER, Mount, RunSpec, docker, podman
-from saltern.images.engine.leftovers import BuildProcess, is_leftover, orphans
+from saltern.images.engine.leftovers import BuildProcess, is_leftover, is_working_container, orphans
 from saltern.images.engine.owner import is_alive, owner, start_time
 from saltern.images.engine.podman import PodmanEngine
 from saltern.images.engine.select import select_engine
@@ -288,13 +288,17 @@ def test_only_working_containers_of_our_images_and_of_no_live_build_are_leftover
         "Created": 1000,
         "Id": "abcdef",
     }
-    assert is_leftover(ours, [])
-    assert is_leftover(ours, [BuildProcess(1, "", started=1010)])
-    assert not is_leftover(ours, [BuildProcess(1, "", started=1010), BuildProcess(2, "", started=999)])
-    assert is_leftover(ours, [BuildProcess(2, "", started=999)], ["abc"])
-    assert not is_leftover(ours, [BuildProcess(2, "", started=999)], ["abd"])
-    assert not is_leftover({**ours, "Image": "docker.io/library/debian:12"}, [])
-    assert not is_leftover({**ours, "State": "running", "Command": ["sleep"]}, [])
+    earlier, later = BuildProcess(1, "", started=999), BuildProcess(2, "", started=1010)
+    assert is_leftover(ours, {}, [])
+    assert is_leftover(ours, {}, [later])
+    assert not is_leftover(ours, {}, [later, earlier])
+    assert is_leftover(ours, {}, [earlier], ["abc"])
+    assert not is_leftover(ours, {}, [earlier], ["abd"])
+    foreign = {**ours, "Image": "docker.io/library/0123-tmp:latest"}
+    assert not is_leftover(foreign, {"org.example": "x"}, [], ["abc"])
+    assert is_leftover(foreign, {"io.saltern.base.name": "debian-12"}, [])
+    assert is_working_container(ours)
+    assert not is_working_container({**ours, "State": "running", "Command": ["sleep"]})
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 A killed ``podman build`` leaves its working container, a mounted overlay, a bundle ``/var/tmp/buildah<n>`` and the
 running RUN step itself, as an orphan. Nothing of that carries a label, so builds are started with the owner in their
-environment, and a working container is known by the image that it comes from.
+environment, and a working container is known by the image that it comes from, and by that one's labels.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ OWNER_VARIABLE = "SALTERN_OWNER"
 """In the environment of every build command that we start: the value of the owner label."""
 OUR_IMAGES = "localhost/saltern/"
 """Prefix of all images that a build of ours starts from; so half-made builds of others are never taken for ours."""
+OUR_LABELS = "io.saltern."
+"""Prefix of labels of our base images, which all that is built from them inherits."""
 _BUILDERS = ("podman", "buildah", "docker")
 _RUNTIME = "buildah-oci-runtime"
 _GRACE = 5.0
@@ -99,19 +101,23 @@ def _signal(pids: Iterable[int], number: signal.Signals) -> None:
             continue
 
 
-def is_leftover(raw: Mapping[str, Any], builds: Iterable[BuildProcess], orphans: Iterable[str] = ()) -> bool:
-    """Whether an entry of ``podman ps --external`` is a working container of ours and of no live build.
+def is_working_container(raw: Mapping[str, Any]) -> bool:
+    """Whether an entry of ``podman ps --external`` is a container in which a build does a step, anybody's."""
+    return raw.get("State") in ("storage", "unknown") and raw.get("Command") in (None, ["buildah"])
 
-    Its step is an orphan (see :func:`orphans`), or it is older than every build that runs: none of them made it.
+
+def is_leftover(
+    raw: Mapping[str, Any], labels: Mapping[str, str], builds: Iterable[BuildProcess], orphans: Iterable[str] = ()
+) -> bool:
+    """Whether a working container is ours and of no live build; ``labels`` are those of the image it comes from.
+
+    Its step is an orphan (see :func:`orphans`), or it is older than every build that runs: none of them made it. Only
+    the first step of a build comes from an image with a name of ours; what the later ones come from has our labels.
     """
-    return (
-        raw.get("State") in ("storage", "unknown")
-        and raw.get("Command") in (None, ["buildah"])
-        and str(raw.get("Image", "")).startswith(OUR_IMAGES)
-        and (
-            any(str(raw.get("Id", "")).startswith(orphan) for orphan in orphans)
-            or all(float(raw.get("Created") or 0) < build.started - _CLOCKS for build in builds)
-        )
+    is_ours = str(raw.get("Image", "")).startswith(OUR_IMAGES) or any(key.startswith(OUR_LABELS) for key in labels)
+    return is_ours and (
+        any(str(raw.get("Id", "")).startswith(orphan) for orphan in orphans)
+        or all(float(raw.get("Created") or 0) < build.started - _CLOCKS for build in builds)
     )
 
 

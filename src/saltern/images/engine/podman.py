@@ -119,10 +119,11 @@ class PodmanEngine(CliEngine):
         done = self._listed("ps", "--all", "--external", "--format", "json")
         if not done.ok:  # the next sweep will see
             return ()
-        listed = json.loads(done.stdout or "[]")
+        listed = [one for one in json.loads(done.stdout or "[]") if leftovers.is_working_container(one)]
+        labels = {one.id: one.labels for one in self.present(sorted({str(one["ImageID"]) for one in listed}))}
         builds = tuple(leftovers.build_processes())
         orphans = leftovers.orphans()
-        ours = [one for one in listed if leftovers.is_leftover(one, builds, orphans)]
+        ours = [one for one in listed if leftovers.is_leftover(one, labels.get(one["ImageID"], {}), builds, orphans)]
         if not ours:
             return ()
         ids = [str(one["Id"]) for one in ours]

@@ -111,10 +111,13 @@ class Kubectl:
         self._check(done)
         return True
 
-    def delete(self, kind: str, names: Sequence[str], *, wait: bool = True, timeout: float = 180) -> None:
-        """Remove objects and what they own; missing ones are no error."""
+    def delete(
+        self, kind: str, names: Sequence[str], *, wait: bool = True, orphan: bool = False, timeout: float = 180
+    ) -> None:
+        """Remove objects and what they own, or with ``orphan`` without that; missing ones are no error."""
         if names:
-            words = ("delete", kind, *names, "--ignore-not-found", f"--wait={str(wait).lower()}")
+            words = ["delete", kind, *names, "--ignore-not-found", f"--wait={str(wait).lower()}"]
+            words += ["--cascade=orphan"] if orphan else []
             self._call(*words, f"--timeout={timeout:.0f}s", timeout=timeout + REQUEST_TIMEOUT)
 
     # ---- pods

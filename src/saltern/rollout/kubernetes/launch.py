@@ -14,7 +14,8 @@ from typing import Any
 from saltern.base.errors import SalternError
 from saltern.base.process import Completed
 from saltern.plan.steps import Step
-from saltern.rollout.kubernetes.objects import Patience, is_broken, is_ready, restarts, stuck, trouble, unfinished
+from saltern.rollout.kubernetes.claims import make_way, refusals
+from saltern.rollout.kubernetes.objects import Patience, is_broken, is_ready, limit, restarts, trouble, unfinished
 from saltern.rollout.kubernetes.runtime import ClusterRuntime
 from saltern.rollout.launch import JOB_LINES, JOB_TIMEOUT, JobEnd
 from saltern.targets.workload import Cloud, Instance
@@ -44,6 +45,7 @@ class ClusterLauncher:
         """See :meth:`Launcher.create`: the cluster replaces its pods as the object's strategy says."""
         self.before[step.container] = frozenset(pod["metadata"]["uid"] for pod in self.runtime.pods(step.container))
         self.refused[step.container] = frozenset(self.runtime.refusals(self._main(step.service)[1]))
+        make_way(self.runtime.kubectl, self.objects[step.service])
         self.runtime.kubectl.apply(self.objects[step.service], force=self.force)
         return Completed(("kubectl", "apply"), 0, "", "")
 
@@ -67,10 +69,12 @@ class ClusterLauncher:
             if restarts(pods) >= RESTARTS:
                 return f"its process ends again and again; {_told(why, pods)}"
             refused = () if pods else self._refused(step)
-            if patience.ends(time.monotonic(), stuck=stuck(pods) or bool(refused)):
-                return _told(why, pods, refused)
+            unbound = refusals(self.runtime.kubectl, pods)
+            if patience.ends(time.monotonic(), limit(pods, refused=bool(refused), unbound=bool(unbound))):
+                return _told(why, pods, (*refused, *unbound))
             time.sleep(POLL)
-        return f"not ready in time: {_told(why, self.runtime.pods(step.container), self._refused(step))}"
+        pods = self.runtime.pods(step.container)
+        return f"not ready in time: {_told(why, pods, (*self._refused(step), *refusals(self.runtime.kubectl, pods)))}"
 
     def _refused(self, step: Step) -> tuple[str, ...]:
         """Why the cluster made no pod when it tried last; of tries since this one was created."""
@@ -105,6 +109,7 @@ class ClusterLauncher:
         name = str(objects[-1]["metadata"]["name"])
         kubectl.delete("job", [name])  # one that failed before; a Job is never changed
         self.refused[step.container] = frozenset(self.runtime.refusals(name))
+        make_way(kubectl, objects)
         kubectl.apply(objects, force=self.force)
         deadline = time.monotonic() + JOB_TIMEOUT
         patience = Patience()
@@ -119,8 +124,9 @@ class ClusterLauncher:
                 return JobEnd("failed", self._log(step.container))
             pods = self.runtime.pods(step.container)
             refused = () if pods else self._refused(step)
-            if patience.ends(time.monotonic(), stuck=stuck(pods) or bool(refused)):
-                return JobEnd("cannot start", "\n".join((*trouble(pods), *refused)))
+            unbound = refusals(kubectl, pods)
+            if patience.ends(time.monotonic(), limit(pods, refused=bool(refused), unbound=bool(unbound))):
+                return JobEnd("cannot start", "\n".join((*trouble(pods), *refused, *unbound)))
             time.sleep(POLL)
         return JobEnd(f"did not end within {JOB_TIMEOUT} s", self._log(step.container))
 

@@ -19,6 +19,10 @@ LATE = "failed to sync"
 """What a kubelet says of a Secret or ConfigMap that has not come to it yet; the next try of a busy one finds it."""
 STUCK_SECONDS = 20.0
 """How long a pod may wait for what is not there before waiting for it is given up."""
+CLAIM_SECONDS = 60.0
+"""The same for a volume that the cluster's storage refused; it tries again by itself."""
+MACHINE_SECONDS = 300.0
+"""The same for a machine with room; clusters that add machines need minutes."""
 CRASHING = "CrashLoopBackOff"
 
 
@@ -132,19 +136,35 @@ def stuck(pods: Sequence[Mapping[str, Any]]) -> bool:
     return any(one.get("reason") in STUCK and not one.get("message", "").startswith(LATE) for one in _waits(pods))
 
 
+def is_unscheduled(pod: Mapping[str, Any]) -> bool:
+    """Whether no machine has a pod yet."""
+    return not pod["spec"].get("nodeName")
+
+
+def limit(pods: Sequence[Mapping[str, Any]], *, refused: bool, unbound: bool) -> float | None:
+    """How many seconds may pass as it is now with pods; None where nothing is wrong.
+
+    ``refused``: the cluster makes no pod. ``unbound``: its storage refused a claim.
+    """
+    if refused or stuck(pods):
+        return STUCK_SECONDS
+    if unbound:
+        return CLAIM_SECONDS
+    return MACHINE_SECONDS if any(is_unscheduled(pod) for pod in pods) else None
+
+
 @dataclass
 class Patience:
-    """Whether something is stuck for longer than may be; asked again and again."""
+    """Whether something lasts for longer than may be; asked again and again."""
 
-    since: float | None = None
+    since: float = 0.0
+    most: float | None = None
 
-    def ends(self, now: float, *, stuck: bool) -> bool:
-        """``now`` is seconds of a monotonic clock."""
-        if not stuck:
-            self.since = None
-            return False
-        self.since = now if self.since is None else self.since
-        return now - self.since > STUCK_SECONDS
+    def ends(self, now: float, most: float | None) -> bool:
+        """``now`` is seconds of a monotonic clock, ``most`` as of :func:`limit`."""
+        if most != self.most:
+            self.since, self.most = now, most
+        return most is not None and now - self.since > most
 
 
 def _waits(pods: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -18,7 +18,7 @@ from saltern.base.process import Completed
 from saltern.images.engine import Container, RunSpec
 from saltern.rollout.kubernetes.helper import HELPER, MAIN, beside, helper
 from saltern.rollout.kubernetes.kubectl import Kubectl
-from saltern.rollout.kubernetes.objects import POD_KINDS, Patience, container_of, is_ready, stuck, trouble, unfinished
+from saltern.rollout.kubernetes.objects import POD_KINDS, Patience, container_of, is_ready, limit, trouble, unfinished
 from saltern.targets.compose import LABEL_CLOUD
 from saltern.targets.kubernetes.metadata import MANAGED_BY, MANAGER, PART_OF
 
@@ -224,10 +224,8 @@ class ClusterRuntime:
                 if is_ready(pod):
                     return
                 why = "; ".join(trouble([pod])) or "it is being started"
-                if (
-                    patience.ends(time.monotonic(), stuck=stuck([pod]))
-                    or pod.get("status", {}).get("phase") == "Failed"
-                ):
+                hopeless = patience.ends(time.monotonic(), limit([pod], refused=False, unbound=False))
+                if hopeless or pod.get("status", {}).get("phase") == "Failed":
                     break
             time.sleep(POLL)
         raise EngineError(Problem(f"the helper pod {name} did not start: {why}"))

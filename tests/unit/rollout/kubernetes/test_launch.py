@@ -168,6 +168,17 @@ def test_a_job_whose_pod_cannot_start_says_why(server: FakeServer) -> None:
     assert end == JobEnd("cannot start", "install-1-x: main: CreateContainerConfigError: so it is")
 
 
+def test_a_job_whose_claim_the_storage_refuses_says_why(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "CLAIM_SECONDS", 0.02)
+    about = {"kind": "PersistentVolumeClaim", "name": "web-data", "uid": "uid-web-data"}
+    said = {"reason": "ProvisioningFailed", "message": "no such class", "involvedObject": about}
+    server.put({"kind": "Event", "metadata": {"name": "e"}, **said})
+    server.put({"kind": "PersistentVolumeClaim", "metadata": {"name": "web-data"}, "spec": {}})
+    homeless = pod("install-1-x", "install-1", ready=False)
+    del homeless["spec"]["nodeName"]
+    assert ran(server, {}, pods=(homeless,)) == JobEnd("cannot start", "claim web-data is not bound: no such class")
+
+
 def test_a_job_that_does_not_end_is_given_up(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "JOB_TIMEOUT", 0)
     server.logs["install-1-x", False] = "working\n"

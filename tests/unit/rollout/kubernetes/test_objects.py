@@ -6,10 +6,13 @@ import pytest
 
 from saltern.images.engine import Mount
 from saltern.rollout.kubernetes.objects import (
+    CLAIM_SECONDS,
+    MACHINE_SECONDS,
     STUCK_SECONDS,
     Patience,
     container_of,
     is_ready,
+    limit,
     restarts,
     stuck,
     trouble,
@@ -94,10 +97,22 @@ def test_what_a_busy_kubelet_has_not_got_yet_comes_by_itself() -> None:
     assert stuck([missing])
 
 
-def test_something_may_be_stuck_for_a_while() -> None:
+def test_something_may_last_for_a_while() -> None:
     patience = Patience()
-    looks = [(0.0, True), (STUCK_SECONDS, True), (STUCK_SECONDS + 1, True), (30.0, False), (31.0, True)]
-    assert [patience.ends(now, stuck=it) for now, it in looks] == [False, False, True, False, False]
+    looks = [(0.0, 9.0), (9.0, 9.0), (9.1, 9.0), (30.0, None), (31.0, 9.0), (39.0, 9.0), (40.0, 5.0), (45.1, 5.0)]
+    ends = [patience.ends(now, most) for now, most in looks]
+    assert ends == [False, False, True, False, False, False, False, True]
+
+
+def test_how_long_what_is_wrong_may_last() -> None:
+    placed = {"spec": {"nodeName": "machine"}}
+    starting, missing = {**pod(), **placed}, {**pod(**waiting("ErrImagePull")), **placed}
+    homeless = {**pod(), "spec": {}}
+    assert limit([starting], refused=False, unbound=False) is None
+    assert limit([starting, homeless], refused=False, unbound=False) == MACHINE_SECONDS
+    assert limit([homeless], refused=False, unbound=True) == CLAIM_SECONDS
+    assert limit([homeless, missing], refused=False, unbound=True) == STUCK_SECONDS
+    assert limit([], refused=True, unbound=False) == STUCK_SECONDS
 
 
 def test_what_pods_say() -> None:
