@@ -76,6 +76,8 @@ def tag(engine: Engine) -> Iterator[str]:
     engine.remove_images([tag])
 
 
+ADDRESS = {"state": "cmd", "fun": "run", "name": "hostname -i", "__id__": "a", "__sls__": "web", "__env__": "base"}
+"""What some maintainer scripts do."""
 CONTEXT = Context("web01.example.com", {"text": "hello"}, roots=("/srv/formulas/web",))
 
 
@@ -103,7 +105,9 @@ def test_build_leaves_only_what_it_should(
         frozen = worker.freeze(CONTEXT, worker.compile(CONTEXT, ["web"]).chunks[:2])
     context = tmp_path / "context"
     (context / "input").mkdir(parents=True)
-    (context / "input/request.json").write_text(apply_request(Context("web01", {}), frozen.chunks, build=True))
+    (context / "input/request.json").write_text(
+        apply_request(Context("web01", {}), [*frozen.chunks, ADDRESS], build=True)
+    )
     (context / "Containerfile").write_text(
         f"FROM {base.tag}\n"
         f"RUN --mount=type=bind,from={toolchain.tag},target=/mnt --mount=type=bind,source=input,target=/media"

@@ -222,6 +222,7 @@ class _Builder:
 
     def _build(self, recipe: Recipe) -> Recipe:
         """Build the layer, read what is in it, and finish with the lines that depend on that."""
+        recipe = recipe.asked_on(time.strftime("%Y-%m-%d", time.gmtime()))
         folder = write_context(recipe, self._site.contexts / recipe.name)
         making = f"localhost/saltern/making-{self._site.cloud}-{recipe.name}:{recipe.short_key}"
         self._build_layer(recipe, folder, making)
@@ -231,7 +232,7 @@ class _Builder:
         tag = self._site.tag(locked)
         write_containerfile(recipe, folder, facts, key=locked.key)
         self._engine.build(folder, tag=tag, annotations=recipe.labels(locked.key), on_line=self._progress(recipe.name))
-        self._engine.remove_images([making])
+        self._engine.untag(making)
         # The tag comes first: killed between the two, the next run finds the builder's cache, not another key.
         self._write_lock(locked)
         write_context(locked, folder, facts)

@@ -85,6 +85,8 @@ class Recipe:
     """The package lock of this image: what it has beyond its base. Empty: take what the mirror has now."""
     compat: bool = False
     """Whether a formula of the image needs the worker's Python 2 compatibility."""
+    day: str = ""
+    """See :meth:`asked_on`."""
 
     @cached_property
     def key(self) -> str:
@@ -110,7 +112,14 @@ class Recipe:
 
     def with_packages(self, packages: Mapping[str, str]) -> Recipe:
         """The recipe under another package lock (so, in general, with another key)."""
-        return replace(self, packages=dict(packages))
+        return replace(self, packages=dict(packages), day="")
+
+    def asked_on(self, day: str) -> Recipe:
+        """The recipe for a build on a day: without a package lock no layer that a builder made on another one will do.
+
+        So what a builder keeps serves all clouds of a machine, and a new cloud has what the mirror has now.
+        """
+        return self if self.packages else replace(self, day=day)
 
     def labels(self, key: str = "") -> dict[str, str]:
         """The labels (and annotations) of the image; ``key`` when it is another one than the recipe's own."""
@@ -159,7 +168,10 @@ class Recipe:
         """
         text = _HEAD.format(title=_comment(self.metadata.title), name=self.name)
         text += f"FROM {self.base.tag}\n\n" + _RUN.format(
-            toolchain=self.toolchain_tag, input=INPUT, key=self.key, chunks=len(self.chunks)
+            toolchain=self.toolchain_tag,
+            input=INPUT,
+            key=f"{self.key}-{self.day}" if self.day else self.key,
+            chunks=len(self.chunks),
         )
         if facts is not None:
             text += "\n# How it is started, as its packages and the formula say.\n"

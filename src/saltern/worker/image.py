@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from . import collect, sbom
 
 POLICY = "/usr/sbin/policy-rc.d"
+HOSTNAME = "/proc/sys/kernel/hostname"
+HOSTS = "/etc/hosts"
 LEFTOVERS = (
     "/var/lib/apt/lists/*",
     "/var/cache/apt/archives/*.deb",
@@ -42,7 +45,7 @@ def building(chunks: Sequence[Mapping[str, Any]]) -> Iterator[None]:
     """Around the chunks of a build; on the way out the SBOM is written and the image cleaned."""
     declared = {str(chunk.get("name", "")) for chunk in chunks if chunk.get("state") == "file"}
     logs = collect.snapshot("/var/log")
-    with _no_services():
+    with _no_services(), _addressed():
         yield
     created = sbom.date_of_lists()
     _clean(declared)
@@ -70,6 +73,23 @@ def _no_services() -> Iterator[None]:
             os.unlink(POLICY)
         else:
             Path(POLICY).write_bytes(kept)
+
+
+@contextlib.contextmanager
+def _addressed() -> Iterator[None]:
+    """Maintainer scripts ask for this machine's address (cinder's do); buildah names none in the host's network."""
+    name = Path(HOSTNAME).read_text().strip()  # what Python tells is the node's in here
+    try:
+        socket.gethostbyname(name)
+    except OSError:
+        kept = Path(HOSTS).read_bytes() if os.path.exists(HOSTS) else b""
+        Path(HOSTS).write_bytes(kept + f"\n127.0.1.1 {name}\n".encode())
+        try:
+            yield
+        finally:
+            Path(HOSTS).write_bytes(kept)
+    else:
+        yield
 
 
 def _clean(declared: set[str]) -> None:

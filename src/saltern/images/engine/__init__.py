@@ -197,6 +197,9 @@ class Engine(Runtime, Protocol):
     def tag(self, reference: str, new: str) -> None:
         """Give an image another tag."""
 
+    def untag(self, reference: str) -> None:
+        """Take a tag away. What later builds can use of the image stays, until the last image made from it goes."""
+
     def pull(self, reference: str, *, on_line: Callable[[str], None] | None = None) -> None:
         """Fetch an image from its registry."""
 

@@ -132,6 +132,10 @@ class CliEngine:
         """See :meth:`Engine.tag`."""
         self._call("tag", reference, new)
 
+    def untag(self, reference: str) -> None:
+        """See :meth:`Engine.untag`; a builder that keeps a cache of its own needs no image for that."""
+        self.remove_images([reference])
+
     def pull(self, reference: str, *, on_line: Callable[[str], None] | None = None) -> None:
         """See :meth:`Engine.pull`; what the registry refuses is a RegistryError."""
         done = self._run("pull", *self._registry_options(reference), reference, on_line=on_line)

@@ -44,6 +44,10 @@ class PodmanEngine(CliEngine):
         self._bridges: dict[str, str] = {}
         """Network → its interface on this machine."""
 
+    def untag(self, reference: str) -> None:
+        """See :meth:`Engine.untag`: images are the cache."""
+        self._call("untag", reference)
+
     def push(self, reference: str, *, on_line: Callable[[str], None] | None = None) -> str:
         """See :meth:`Engine.push`."""
         with tempfile.TemporaryDirectory(prefix="saltern-") as folder:
@@ -120,7 +124,8 @@ class PodmanEngine(CliEngine):
         if not done.ok:  # the next sweep will see
             return ()
         listed = [one for one in json.loads(done.stdout or "[]") if leftovers.is_working_container(one)]
-        labels = {one.id: one.labels for one in self.present(sorted({str(one["ImageID"]) for one in listed}))}
+        made_from = sorted({str(one["ImageID"]) for one in listed} - {""})  # of ``FROM scratch`` there is none
+        labels = {one.id: one.labels for one in self.present(made_from)}
         builds = tuple(leftovers.build_processes())
         orphans = leftovers.orphans()
         ours = [one for one in listed if leftovers.is_leftover(one, labels.get(one["ImageID"], {}), builds, orphans)]

@@ -54,43 +54,45 @@ def make_way(kubectl: Kubectl, objects: Sequence[Mapping[str, Any]]) -> None:
 
     A StatefulSet with other templates goes without its pods, which the new one takes over.
     """
-    wanted = list(_wanted(objects))
+    wanted = [*_alone(objects), *(claim for thing in objects for claim in _made_by(thing))]
     if not wanted:
         return
     there = {one["metadata"]["name"]: one for one in kubectl.get(CLAIMS)}
-    changed = [(one, there[one["metadata"]["name"]]) for one in wanted if _is_other(kubectl, one, there)]
-    if bound := [(mine, theirs) for mine, theirs in changed if is_bound(theirs)]:
-        raise EngineError([_fixed(mine, theirs) for mine, theirs in bound])
-    for thing in objects:
-        if thing["kind"] == "StatefulSet" and _has_other_templates(kubectl, thing):
-            kubectl.delete("statefulset", [thing["metadata"]["name"]], orphan=True)
-    names = [one["metadata"]["name"] for one, _ in changed]
+    pairs = [(one, there[one["metadata"]["name"]]) for one in wanted if one["metadata"]["name"] in there]
+    if fixed := [_fixed(mine, theirs) for mine, theirs in pairs if is_bound(theirs) and _is_other(mine, theirs)]:
+        raise EngineError(fixed)
+    sets = [thing for thing in objects if _has_other_templates(kubectl, thing)]
+    kubectl.delete("statefulset", [thing["metadata"]["name"] for thing in sets], orphan=True)
+    of_sets = {claim["metadata"]["name"] for thing in sets for claim in _made_by(thing)}
+    names = [
+        mine["metadata"]["name"]
+        for mine, theirs in pairs
+        if not is_bound(theirs)
+        and (_is_other(mine, theirs) or mine["metadata"]["name"] in of_sets or _was_ours(kubectl, mine))
+    ]
     kubectl.delete("persistentvolumeclaim", names, wait=False)
     if names:  # a pod that no machine has yet would wait for ever for the claim that it was made with
         pods = [pod for pod in kubectl.get(("pod",)) if is_unscheduled(pod) and {*names} & {*claims_of(pod)}]
         kubectl.delete("pod", [pod["metadata"]["name"] for pod in pods])
 
 
-def _wanted(objects: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """The claims among rendered objects, and those that their StatefulSets make."""
-    for thing in objects:
-        if thing["kind"] == CLAIM:
-            yield thing
-        for template in thing["spec"].get("volumeClaimTemplates", ()) if thing["kind"] == "StatefulSet" else ():
-            for number in range(int(thing["spec"].get("replicas", 1))):
-                name = f"{template['metadata']['name']}-{thing['metadata']['name']}-{number}"
-                yield {"kind": CLAIM, "metadata": {"name": name}, "spec": template["spec"]}
+def _alone(objects: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return (thing for thing in objects if thing["kind"] == CLAIM)
 
 
-def _is_other(kubectl: Kubectl, wanted: Mapping[str, Any], there: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether a claim that is there asks for what can never be changed in it: its class, or how it is shared."""
-    found = there.get(wanted["metadata"]["name"])
-    if found is None:
-        return False
-    other = [
-        one for one in drift_of(wanted, found) if one.path.startswith(("spec.storageClassName", "spec.accessModes"))
-    ]
-    return bool(other) or (not is_bound(found) and _was_ours(kubectl, wanted))
+def _made_by(thing: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The claims that a StatefulSet makes, as they will be; of another object none."""
+    if thing["kind"] != "StatefulSet":
+        return
+    for template in thing["spec"].get("volumeClaimTemplates", ()):
+        for number in range(int(thing["spec"].get("replicas", 1))):
+            name = f"{template['metadata']['name']}-{thing['metadata']['name']}-{number}"
+            yield {"kind": CLAIM, "metadata": {"name": name}, "spec": template["spec"]}
+
+
+def _is_other(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether a claim asks for what can never be changed in the one that is there: a class, or how it is shared."""
+    return any(one.path.startswith(("spec.storageClassName", "spec.accessModes")) for one in drift_of(wanted, found))
 
 
 def _was_ours(kubectl: Kubectl, wanted: Mapping[str, Any]) -> bool:
@@ -106,7 +108,8 @@ def _was_ours(kubectl: Kubectl, wanted: Mapping[str, Any]) -> bool:
 
 
 def _has_other_templates(kubectl: Kubectl, wanted: Mapping[str, Any]) -> bool:
-    found = kubectl.find("statefulset", wanted["metadata"]["name"])
+    """Whether the cluster has a StatefulSet whose claims are not as they are wanted."""
+    found = kubectl.find("statefulset", wanted["metadata"]["name"]) if wanted["kind"] == "StatefulSet" else None
     if found is None:
         return False
     mine, theirs = (thing["spec"].get("volumeClaimTemplates", []) for thing in (wanted, found))

@@ -107,6 +107,9 @@ class PodEngine(ClusterRuntime):
         """Raises UnbuiltError."""
         raise UnbuiltError.of([new])
 
+    def untag(self, reference: str) -> None:
+        """See :meth:`remove_images`."""
+
     def push(self, reference: str, *, on_line: Callable[[str], None] | None = None) -> NoReturn:  # noqa: ARG002
         """Raises UnbuiltError: what is here came from the registry."""
         raise UnbuiltError.of([reference])

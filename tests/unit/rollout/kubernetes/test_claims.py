@@ -142,6 +142,10 @@ def test_a_stateful_set_with_the_same_templates_stays(server: FakeServer, kubect
 
 
 def test_a_template_whose_class_is_not_named_any_more_is_another_one(server: FakeServer, kubectl: Kubectl) -> None:
+    """The cluster's controller made the claims, so they do not tell who named the class."""
     server.put(replicated("not-there"))
+    server.put(claim("data-web-0", "not-there"))
+    server.put(claim("data-web-1", "standard", volume="pv-1"))
+    server.put(homeless("web-0", "data-web-0"))
     make_way(kubectl, [replicated("")])
-    assert deleted(server) == [("statefulset", "web")]
+    assert deleted(server) == [("statefulset", "web"), ("persistentvolumeclaim", "data-web-0"), ("pod", "web-0")]
