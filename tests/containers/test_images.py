@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -145,6 +145,17 @@ def test_the_written_context_builds_the_same_with_the_engine_alone(cloud: Cloud)
     assert image is not None
     assert image.labels["io.saltern.key"] == built.key
     cloud.engine.remove_images([tag])
+
+
+def test_a_layer_serves_the_other_clouds_of_the_machine(cloud: Cloud) -> None:
+    mark = uuid.uuid4().hex
+    [first] = cloud.build(cloud.recipe("one", "tree", sleep=1, mark=mark))
+    (cloud.site.model / "packages.lock").unlink()
+    cloud.site = replace(cloud.site, cloud=f"{cloud.site.cloud}/other")
+    [other] = cloud.build(cloud.recipe("one", "tree", sleep=1, mark=mark))
+    assert (other.action, other.key) == (Action.BUILD, first.key)
+    assert len([event for event in cloud.events if event.text.endswith("sleeping")]) == 1  # the state ran once
+    assert cloud.engine.image(first.tag) is not None
 
 
 def test_the_same_lock_gives_the_same_key_again(cloud: Cloud) -> None:

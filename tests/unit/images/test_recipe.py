@@ -88,6 +88,16 @@ def test_the_first_stage_is_the_beginning_of_the_whole() -> None:
     assert "LABEL" not in first
 
 
+def test_only_without_a_lock_a_layer_is_of_a_day() -> None:
+    unlocked = RECIPE.with_packages({})
+    today = unlocked.asked_on("2026-12-01")
+    assert f"SALTERN_KEY={unlocked.key}-2026-12-01 " in today.containerfile(FACTS)
+    assert today.key == unlocked.key
+    locked = {"keystone": "1"}
+    assert today.with_packages(locked) == unlocked.with_packages(locked)
+    assert unlocked.with_packages(locked).asked_on("2026-12-01") == unlocked.with_packages(locked)
+
+
 def test_the_containerfile() -> None:
     text = RECIPE.containerfile(FACTS, key="k2")
     assert "FROM localhost/saltern/base-debian-12:abc\n" in text

@@ -45,8 +45,8 @@ class PodmanEngine(CliEngine):
         """Network → its interface on this machine."""
 
     def untag(self, reference: str) -> None:
-        """See :meth:`Engine.untag`: images are the cache."""
-        self._call("untag", reference)
+        """See :meth:`Engine.untag`: images are the cache. Without the name besides, an image would lose all names."""
+        self._call("untag", reference, reference)
 
     def push(self, reference: str, *, on_line: Callable[[str], None] | None = None) -> str:
         """See :meth:`Engine.push`."""
