@@ -30,6 +30,8 @@ class Nova:
     """Server → why its action is refused at once."""
     failing: dict[str, str] = field(default_factory=dict)
     """Server → why its action fails later."""
+    silent: int = 0
+    """How many more times an action does not say why it failed."""
     endless: set[str] = field(default_factory=set)
     """Servers with which it never comes to an end."""
     comes: dict[str, Any] = field(default_factory=dict)
@@ -93,7 +95,9 @@ class Nova:
                 there = self.servers[id_]["metadata"].pop(key, None)
                 return (204, None) if there else (404, {"itemNotFound": {"code": 404, "message": "no such key"}})
             case ["GET", "servers", id_, "os-instance-actions", "req-1"]:
-                events = [{"event": "e", "details": None}, {"event": "f", "details": self.failing[id_]}]
+                self.silent -= 1
+                events = [{"event": "e", "details": None}]
+                events += [{"event": "f", "details": self.failing[id_]}] if self.silent < 0 else []
                 return 200, {"instanceAction": {"message": "Error", "events": events}}
         return 404, {"itemNotFound": {"code": 404, "message": f"{method} {path}"}}
 

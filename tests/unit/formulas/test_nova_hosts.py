@@ -123,6 +123,13 @@ def test_what_nova_says_is_told_and_the_rest_goes_on(site: Site) -> None:
     assert ran.code == 0
 
 
+@pytest.mark.parametrize(("timeout", "why"), [(60, "no room"), (0, "it is ACTIVE on hv1, and Nova does not say why")])
+def test_a_reason_may_come_a_moment_later(site: Site, timeout: int, why: str) -> None:
+    site.nova.server("a", "hv1").failing["a"] = "no room"
+    site.nova.silent = 1
+    assert site.run("drain", "migrate", timeout).guests["a"][-1] == why
+
+
 def test_a_second_time_it_goes_on(site: Site) -> None:
     site.nova.server("a", "hv1").server("b", "hv1")
     site.nova.failing["a"] = "no"

@@ -19,7 +19,7 @@ MARK = "saltern_drained"
 RUNS = (1, 3)
 """Power states: running, paused."""
 TASK, POWER, HOST = "OS-EXT-STS:task_state", "OS-EXT-STS:power_state", "OS-EXT-SRV-ATTR:host"
-POLL = 2
+POLL, REASON = 2, 10
 HEARD = 90
 """Seconds: a compute tells every ten that it is there, and is down after sixty."""
 AT_ONCE = {"migrate": 1}
@@ -55,7 +55,7 @@ def connect(path):
     names = ("auth_url", "username", "password", "project_name", "user_domain_id", "project_domain_id")
     auth = v3.Password(**{name: given[name] for name in names})
     return adapter.Adapter(
-        session.Session(auth, timeout=60),
+        session.Session(auth, timeout=180),  # Nova itself asks a compute, and waits a minute for one that is down
         service_type="compute",
         interface="internal",
         region_name=given["region_name"],
@@ -107,7 +107,7 @@ def tell_host(service):
         host=service["host"],
         enabled=service["status"] == "enabled",
         up=service["state"] == "up",
-        reason=service.get("disabled_reason") or "",
+        reason=service["disabled_reason"] or "",
         guests=len(there),
         running=len([one for one in there if runs(one)]),
     )
@@ -140,13 +140,19 @@ def act(guest, action, is_done):
 
 
 def why(guest, request):
-    """What an action says of its failure."""
+    """What an action says of its failure, which it may do a moment after the guest is as before."""
+    until = time.monotonic() + min(REASON, timeout)
+    while not (said := failures(guest, request)) and time.monotonic() < until:
+        time.sleep(POLL)
+    return "; ".join(said) or f"it is {guest['status']} on {guest[HOST]}, and Nova does not say why"
+
+
+def failures(guest, request):
     try:
         action = call("GET", f"/servers/{guest['id']}/os-instance-actions/{request}").json()["instanceAction"]
     except (Refused, Gone):
-        action = {}
-    said = [event["details"] for event in action.get("events") or () if event.get("details")]
-    return "; ".join(dict.fromkeys(said)) or action.get("message") or f"it is {guest['status']} on {guest[HOST]}"
+        return []
+    return list(dict.fromkeys(event["details"] for event in action["events"] if event.get("details")))
 
 
 def migrate(guest):
@@ -246,7 +252,7 @@ def take_back():
     until = time.monotonic() + min(HEARD, timeout)
     while (service := compute())["state"] != "up":
         if time.monotonic() >= until:
-            end(f"nothing is heard of {host}: guests would not start there", "bring it up, and look at its nova-compute")
+            end(f"nothing is heard of {host}: guests would not start there", "bring it up; see the log of its nova-compute")
         tell("progress", subject=host, text="is not up yet")
         time.sleep(POLL)
     set_status(service, status="enabled")
