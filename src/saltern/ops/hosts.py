@@ -5,7 +5,7 @@ Each command tells a JSON object per line on stdout, of a ``kind``:
 - ``begun`` (``subject``, ``text``) and ``progress`` (the same): something is worked on;
 - ``guest`` (the fields of :class:`Guest`): it is done with, or, with a ``problem``, it is not;
 - ``host`` (the fields of :class:`Host`): how a machine is at the end;
-- ``problem`` (``brief``, ``resolution``): nothing was done, and why.
+- ``problem`` (``brief``, ``resolution``): it does not begin, or cannot go on, and why.
 
 Lines that are none of these are left alone.
 """
@@ -71,7 +71,7 @@ class Told:
 def ask(runtime: Runtime, container: str, command: tuple[str, ...], environment: Mapping[str, str], emit: Emit) -> Told:
     """Run a command in a container, emit what it does, and return what it told.
 
-    It bounds its own time: how much it needs depends on the guests. Raises RolloutError where it did nothing, or ended
+    It bounds its own time: how much it needs depends on the guests. Raises RolloutError where it did not begin, or ended
     too early.
     """
 

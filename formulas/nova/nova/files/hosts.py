@@ -252,7 +252,7 @@ def take_back():
     until = time.monotonic() + min(HEARD, timeout)
     while (service := compute())["state"] != "up":
         if time.monotonic() >= until:
-            end(f"nothing is heard of {host}: guests would not start there", "bring it up; see the log of its nova-compute")
+            end(f"nothing is heard of {host}: no guest would start there", "bring it up; see its log")
         tell("progress", subject=host, text="is not up yet")
         time.sleep(POLL)
     set_status(service, status="enabled")
