@@ -71,8 +71,8 @@ class Told:
 def ask(runtime: Runtime, container: str, command: tuple[str, ...], environment: Mapping[str, str], emit: Emit) -> Told:
     """Run a command in a container, emit what it does, and return what it told.
 
-    It bounds its own time: how much it needs depends on the guests. Raises RolloutError where it did not begin, or ended
-    too early.
+    It bounds its own time: how much it needs depends on the guests. Raises RolloutError where it did not begin, or
+    ended too early.
     """
 
     def hear(line: str) -> None:

@@ -50,7 +50,7 @@ class Listed:
 def drain(project: Project, name: str, order: Order) -> Worked:
     """Empty a node under the cloud's lock: no rollout replaces its processes below guests that are on their way.
 
-    Raises RolloutError where it did not begin or ended too early; what could not be done with a guest stands in the result.
+    Raises RolloutError where it did not begin, or ended too early; with which guests it failed stands in the result.
     """
     environment = {"SALTERN_GUESTS": order.guests, "SALTERN_REASON": order.reason}
     return _work(project, name, order.timeout, environment, lambda control: control.drain)
