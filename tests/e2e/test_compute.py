@@ -274,6 +274,39 @@ def test_a_changed_value_of_nova_leaves_guests_alone(compute: Cloud, first: Serv
 
 
 @full
+def test_a_drained_host_runs_no_guests_until_it_returns(compute: Cloud, site: Site, first: Server) -> None:
+    api = site.connection.compute
+
+    def service() -> tuple[str, str | None]:
+        [found] = [one for one in api.services() if one.binary == "nova-compute"]
+        return found.status, found.disabled_reason
+
+    alone = compute.saltern("host", "drain", "compute", "--json", code=10)
+    assert "no other machine" in alone.stderr
+    assert service()[0] == "enabled"
+
+    ran = {server.id for server in api.servers() if server.status == "ACTIVE"}
+    done = compute.saltern("host", "drain", "compute", "--guests", "stop", "--reason", "a test", "--json").json
+    assert (done["complete"], done["host"]["running"]) == (True, 0)
+    assert {one["id"] for one in done["guests"] if one["did"] == "stopped"} == ran
+    assert api.get_server(first.id).status == "SHUTOFF"
+    assert service() == ("disabled", "a test")
+
+    wanted = {"image_id": site.image, "flavor_id": site.flavor, "networks": [{"uuid": site.network}]}
+    refused = api.create_server(name="refused", **wanted)
+    assert eventually(lambda: api.get_server(refused.id).status == "ERROR", WAIT)
+    assert "No valid host" in api.get_server(refused.id).fault["message"]
+    api.delete_server(refused.id)
+    api.wait_for_delete(refused, wait=WAIT)
+
+    back = compute.saltern("host", "return", "compute", "--json").json
+    assert {one["id"] for one in back["guests"] if one["did"] == "started"} == ran
+    assert api.get_server(first.id).status == "ACTIVE"
+    assert "saltern_drained" not in api.get_server(first.id).metadata
+    assert service() == ("enabled", None)
+
+
+@full
 def test_the_control_plane_gets_a_release_beside_a_guest_that_runs(compute: Cloud, site: Site, first: Server) -> None:
     """Its machine stays at the release that it has: who replaces that ends the guests."""
     before, uptime = compute.processes(), first.uptime()
