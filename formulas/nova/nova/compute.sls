@@ -34,6 +34,18 @@ nova_default_{{ compute.service }}:
   - require:
     - pkg: nova_packages
 
+{%- if compute.volume.shares %}
+
+nova_compute_shares:
+  file.directory:
+  - name: {{ compute.share_path }}
+  - user: {{ compute.user }}
+  - group: {{ compute.user }}
+  - mode: '0755'
+  - require:
+    - pkg: nova_packages
+{%- endif %}
+
 nova_compute_service:
   service.running:
   - name: {{ compute.service }}

@@ -96,5 +96,5 @@ def test_a_share_of_another_node_is_where_nova_would_mount_it(formula: Formula) 
     state, share = metadata(formula, "compute").volumes
     assert (state.path, state.kind) == ("/var/lib/nova", "data")
     # https://docs.openstack.org/nova/latest/configuration/config.html#libvirt.nfs_mount_point_base
-    path = f"/var/lib/nova/mnt/{md5(b'cinder:/volumes', usedforsecurity=False).hexdigest()}"
+    path = f"/var/lib/nova-shares/{md5(b'cinder:/volumes', usedforsecurity=False).hexdigest()}"
     assert (share.name, share.path, share.kind, share.of) == ("nfs", path, "borrowed", "cinder")
