@@ -68,6 +68,8 @@ HYPERVISOR = (
 )
 """Of a machine with systemd that has guests: what the containers of a compute have together."""
 
+BOOTED = "until systemctl is-system-running | grep -E 'running|degraded'; do sleep 1; done 2>&1"
+
 NETWORK_SETTINGS = """
 mkdir -p /run/proc
 mount -t proc proc /run/proc
@@ -156,8 +158,8 @@ def hypervisor(
 ) -> Iterator[PlainMachine]:
     """A machine with systemd that may have guests, on a network that there is; removed at the end.
 
-    Its minion has no master. Pillar and top data come from Saltern's module for Salt, which gets ``answers`` (``pillar``
-    and ``top``) from a command ``saltern`` that only prints them.
+    Its minion has no master. Pillar and top data come from Saltern's module for Salt, which gets ``answers``
+    (``pillar`` and ``top``) from a command ``saltern`` that only prints them.
     """
     runner = LocalRunner()
     base = ensure_base(engine, runner, Store(cache), DEFAULT_BASES[base_name], silent)
@@ -169,7 +171,7 @@ def hypervisor(
     machine = PlainMachine(engine, container, name)
     try:
         _call(engine, "run", "--detach", *place, *HYPERVISOR, *options, base.tag, "sh", "-c", SYSTEMD)
-        machine.run("timeout", "180", "sh", "-c", "until systemctl is-system-running --wait; do sleep 1; done 2>&1")
+        machine.run("timeout", "180", "sh", "-c", BOOTED)
         machine.run("sh", "-ec", NETWORK_SETTINGS)
         adapter = {"model": "/srv/model", "command": "/usr/local/bin/saltern"}
         formulas = sorted(path.name for path in (ROOT / "formulas").iterdir())

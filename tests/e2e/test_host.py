@@ -87,7 +87,7 @@ def host(machine: PlainMachine) -> PlainMachine:
 
 
 @pytest.fixture(scope="module")
-def site(mixed: Cloud, host: PlainMachine) -> Site:  # noqa: ARG001 - the host is there
+def site(mixed: Cloud, host: PlainMachine) -> Site:
     connection = client(mixed)
     wanted = {"compute", NAME}
     assert eventually(lambda: hypervisors(connection) == wanted, WAIT), hypervisors(connection)
@@ -149,6 +149,11 @@ def test_a_second_highstate_changes_nothing(mixed: Cloud, host: PlainMachine, gu
     assert {tag: one["changes"] for tag, one in results.items() if one["changes"]} == {}
     assert "Nothing to do" in mixed.saltern("up").stdout
     assert eventually(lambda: guest.uptime() > before, WAIT)
+
+
+def test_the_switch_keeps_its_name_when_it_starts_again(host: PlainMachine) -> None:
+    host.run("systemctl", "restart", "openvswitch-switch", "ovsdb-server", "ovs-vswitchd")
+    assert host.run("ovs-vsctl", "get", "Open_vSwitch", ".", "external_ids:system-id").strip() == NAME
 
 
 def test_a_guest_in_containers_boots_beside_it(site: Site, guest: Server) -> None:
