@@ -18,10 +18,10 @@ from ..e2e.driver import CACHE
 from ..e2e.test_cloud import client
 from ..e2e.whole import BOOTS, part, publish
 from .client import eventually
-from .clouds import ClusterCloud, full
+from .clouds import ClusterCloud
 from .conftest import AnyCluster
 
-pytestmark = [full, pytest.mark.filterwarnings("ignore")]  # openstacksdk's own
+pytestmark = pytest.mark.filterwarnings("ignore")  # openstacksdk's own
 
 SERVICES = [name for name in BOOTS if name != "compute"]
 NODE_PORTS = 30000

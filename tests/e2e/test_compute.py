@@ -25,13 +25,10 @@ from .test_cloud import client
 from .test_horizon import PICTURES
 from .whole import BOOTS, part, publish
 
-FULL = os.environ.get("SALTERN_TESTS_FULL", "")
-"""All of the example, or ``boot``: only what a guest needs to boot."""
-pytestmark = [
-    pytest.mark.filterwarnings("ignore"),  # openstacksdk's own
-    pytest.mark.skipif(not FULL, reason="a whole cloud and its guests: make test-full"),
-]
-full = pytest.mark.skipif(FULL == "boot", reason="a second guest, and Cinder")
+FULL = bool(os.environ.get("SALTERN_TESTS_FULL"))
+"""All of the example, else only what a guest needs to boot."""
+pytestmark = pytest.mark.filterwarnings("ignore")  # openstacksdk's own
+full = pytest.mark.skipif(not FULL, reason="a second guest, Cinder, Heat and Horizon: make test-full")
 
 BOOT = 300.0
 """Seconds until an emulated guest on a busy machine says something."""
@@ -110,7 +107,7 @@ class Server:
 def compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """examples/compute on ports of its own, up."""
     folder = tmp_path_factory.mktemp("compute")
-    model = part(folder, BOOTS if FULL == "boot" else ())
+    model = part(folder, () if FULL else BOOTS)
     ports = publish(model, lambda usual: free_port())
     (model / "saltern.yml").write_text("cloud: e2e-compute\nengine: podman\n")
     engine = select_engine(LocalRunner(), CACHE / "saltern", "podman")
@@ -118,7 +115,8 @@ def compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     cloud.clean()
     try:
         cloud.saltern("build")  # for itself: each command has its time, and there is much to build
-        cloud.saltern("up", "--json")
+        done = cloud.saltern("up", "--json")
+        print(f"up took {done.seconds:.0f} s")  # noqa: T201 - shown with -rP
         yield cloud
     finally:
         cloud.clean()
