@@ -59,12 +59,8 @@ exec /lib/systemd/systemd
 """The first process of a machine with systemd."""
 
 HYPERVISOR = (
-    *("--systemd", "always", "--cgroupns", "private", "--device", "/dev/net/tun", "--ulimit", "nofile=65536:65536"),
-    *(
-        word
-        for capability in (*CAPABILITIES, "NET_ADMIN", "NET_RAW", "SYS_ADMIN")
-        for word in ("--cap-add", capability)
-    ),
+    *("--systemd", "always", "--cgroupns", "private", "--device", "/dev/net/tun"),
+    *("--cap-add", ",".join((*CAPABILITIES, "NET_ADMIN", "NET_RAW", "SYS_ADMIN"))),
 )
 """Of a machine with systemd that has guests: what the containers of a compute have together."""
 
@@ -171,7 +167,7 @@ def hypervisor(
     machine = PlainMachine(engine, container, name)
     try:
         _call(engine, "run", "--detach", *place, *HYPERVISOR, *options, base.tag, "sh", "-c", SYSTEMD)
-        machine.run("timeout", "180", "sh", "-c", BOOTED)
+        machine.run("timeout", "600", "sh", "-c", BOOTED)
         machine.run("sh", "-ec", NETWORK_SETTINGS)
         adapter = {"model": "/srv/model", "command": "/usr/local/bin/saltern"}
         formulas = sorted(path.name for path in (ROOT / "formulas").iterdir())

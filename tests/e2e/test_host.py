@@ -6,7 +6,9 @@ through Saltern's module for Salt; no image and no container of Saltern is there
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +20,7 @@ from saltern.images.engine.select import select_engine
 from saltern.targets.compose import network_name
 
 from ..containers.plainsalt import PlainMachine, failures, hypervisor
-from .driver import CACHE, Cloud, eventually, free_port
+from .driver import CACHE, SALTERN, Cloud, eventually, free_port
 from .test_cloud import client
 from .test_compute import BOOT, WAIT, Server, Site, prepared
 from .whole import BOOTS, part, publish
@@ -86,8 +88,11 @@ def machine(mixed: Cloud) -> Iterator[PlainMachine]:
 
 
 def asked(cloud: Cloud, kind: str) -> Any:
-    """What Salt's adapters ask for."""
-    return cloud.saltern("inventory", f"--nodeinfo={NAME}", "--salt", kind, "--json").json
+    """What Saltern's module for Salt asks for."""
+    words = ("--model", str(cloud.model), "--salt", kind, "--json", f"--nodeinfo={NAME}")
+    argv = (str(SALTERN), "inventory", *words)
+    done = subprocess.run(argv, env=cloud.environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
