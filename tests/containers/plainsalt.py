@@ -60,7 +60,7 @@ exec /lib/systemd/systemd
 
 HYPERVISOR = (
     *("--systemd", "always", "--cgroupns", "private", "--device", "/dev/net/tun"),
-    *("--cap-add", ",".join((*CAPABILITIES, "NET_ADMIN", "NET_RAW", "SYS_ADMIN"))),
+    *("--cap-add", ",".join((*CAPABILITIES, "DAC_READ_SEARCH", "NET_ADMIN", "NET_RAW", "SYS_ADMIN"))),
 )
 """Of a machine with systemd that has guests: what the containers of a compute have together."""
 
