@@ -19,11 +19,11 @@ from saltern.base.process import LocalRunner
 from saltern.images.engine.select import select_engine
 
 from .browser import browser, log_in
-from .driver import CACHE, Cloud, eventually, free_port
+from .driver import CACHE, Cloud, eventually, free_port, substitute
 from .guest.image import COMMAND_LINE, MEMORY, guest
 from .test_cloud import client
 from .test_horizon import PICTURES
-from .whole import BOOTS, part, publish
+from .whole import BOOTS, COMMON, part, publish
 
 FULL = bool(os.environ.get("SALTERN_TESTS_FULL"))
 """All of the example, else only what a guest needs to boot."""
@@ -267,12 +267,65 @@ def test_the_dashboard_shows_a_guest(compute: Cloud, first: Server, tmp_path: Pa
 def test_a_changed_value_of_nova_leaves_guests_alone(compute: Cloud, first: Server) -> None:
     before, uptime = compute.processes(), first.uptime()
     with (compute.model / "classes/cluster/compute/compute.yml").open("a") as file:
-        file.write("parameters:\n  nova:\n    compute:\n      parameters: {DEFAULT: {resize_confirm_window: 60}}\n")
+        file.write("  nova:\n    compute:\n      parameters: {DEFAULT: {resize_confirm_window: 60}}\n")
     compute.saltern("apply", "--yes")
     after = compute.processes()
     assert {name for name in before if before[name] != after[name]} == {"compute-nova-compute"}
     assert eventually(lambda: first.uptime() > uptime, WAIT)
     assert "begun" not in first.since(uptime)
+
+
+@full
+def test_a_drained_host_runs_no_guests_until_it_returns(compute: Cloud, site: Site, first: Server) -> None:
+    api = site.connection.compute
+
+    def service() -> tuple[str, str | None]:
+        [found] = [one for one in api.services() if one.binary == "nova-compute"]
+        return found.status, found.disabled_reason
+
+    alone = compute.saltern("host", "drain", "compute", "--json", code=10)
+    assert "no other machine" in alone.stderr
+    assert service()[0] == "enabled"
+
+    ran = {server.id for server in api.servers() if server.status == "ACTIVE"}
+    done = compute.saltern("host", "drain", "compute", "--guests", "stop", "--reason", "a test", "--json").json
+    assert (done["complete"], done["host"]["running"]) == (True, 0)
+    assert {one["id"] for one in done["guests"] if one["did"] == "stopped"} == ran
+    assert api.get_server(first.id).status == "SHUTOFF"
+    assert service() == ("disabled", "a test")
+
+    wanted = {"image_id": site.image, "flavor_id": site.flavor, "networks": [{"uuid": site.network}]}
+    refused = api.create_server(name="refused", **wanted)
+    assert eventually(lambda: api.get_server(refused.id).status == "ERROR", WAIT)
+    assert "No valid host" in api.get_server(refused.id).fault["message"]
+    api.delete_server(refused.id)
+    api.wait_for_delete(refused, wait=WAIT)
+
+    back = compute.saltern("host", "return", "compute", "--json").json
+    assert {one["id"] for one in back["guests"] if one["did"] == "started"} == ran
+    assert api.get_server(first.id).status == "ACTIVE"
+    assert "saltern_drained" not in api.get_server(first.id).metadata
+    assert service() == ("enabled", None)
+
+
+@full
+def test_the_control_plane_gets_a_release_beside_a_guest_that_runs(compute: Cloud, site: Site, first: Server) -> None:
+    """Its machine stays at the release that it has: who replaces that ends the guests."""
+    before, uptime = compute.processes(), first.uptime()
+    substitute(compute.model / COMMON, "openstack_version: zed", "openstack_version: '2025.1'")
+    with (compute.model / "classes/cluster/compute/nova.yml").open("a") as file:
+        file.write("parameters: {nova: {controller: {upgrade: {old_computes: true}}}}\n")
+    compute.saltern("build")  # for itself: each command has its time
+    plan = compute.saltern("plan", "--json").json
+    moved = {one["workload"] for one in plan["impacts"] if one["effect"] != "untouched"}
+    assert moved == {"keystone", "glance", "placement", "nova", "neutron", "cinder", "heat", "horizon"}
+    compute.saltern("apply", "--yes")
+    after = compute.processes()
+    assert {name for name in before if name.startswith("compute-") and before[name] != after[name]} == set()
+    assert eventually(lambda: first.uptime() > uptime, WAIT)
+    assert "begun" not in first.since(uptime)
+    later = site.boot("later", ["default"], value="of-a-newer-nova")
+    assert later.says(f"metadata {later.id} of-a-newer-nova", BOOT), later.console()
 
 
 def test_guests_that_are_deleted_leave_nothing(compute: Cloud, site: Site, first: Server) -> None:

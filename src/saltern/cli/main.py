@@ -21,6 +21,7 @@ from saltern.cli.check import check_command
 from saltern.cli.context import ALL_TARGETS, Caller, common_options, examples, rollout_options
 from saltern.cli.explain import explain_command
 from saltern.cli.formulas import formulas_group
+from saltern.cli.host import host_group
 from saltern.cli.inventory import inventory_group
 from saltern.cli.inventory_diff import diff_command
 from saltern.cli.operate import operate_command
@@ -178,6 +179,7 @@ cli.add_command(backup_group)
 cli.add_command(bundle_group)
 cli.add_command(check_command)
 cli.add_command(formulas_group)
+cli.add_command(host_group)
 inventory_group.add_command(diff_command)
 cli.add_command(inventory_group)
 cli.add_command(explain_command)

@@ -12,7 +12,7 @@ from saltern.base.schema import check, load_schema
 from saltern.base.store import canonical, digest
 from saltern.formulas.endpoints import Endpoint, read_endpoint, unknown_names
 
-KINDS = ("backup", "container", "upgrade", "verify")
+KINDS = ("backup", "container", "host", "upgrade", "verify")
 """The kinds of ``meta/*.yml`` that this version reads."""
 
 READY_TIMEOUT = 90

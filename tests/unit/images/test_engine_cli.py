@@ -76,6 +76,14 @@ def test_a_container_in_the_network_of_another_has_its_address() -> None:
     assert (one.address("1"), one.address("2")) == ("10.0.0.9", "10.0.0.9")
 
 
+def test_lines_of_a_command_in_a_container_are_told_as_they_come() -> None:
+    one, runner = engine(("exec", (0, "one\ntwo\n", "")))
+    lines: list[str] = []
+    assert one.exec("lab-db", ("list",), environment={"A": "b"}, on_line=lines.append).ok
+    assert lines == ["one", "two"]
+    assert "b" not in runner.calls[0]
+
+
 def test_bytes_of_a_command_in_a_container(tmp_path: Path) -> None:
     one, runner = engine(("exec", (4, "", "no")))
     with (tmp_path / "out").open("wb") as file:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from saltern.formulas.hosts import Hosted, read_controls, read_hosted
 from saltern.formulas.metadata import Metadata, read_metadata
 
 from .conftest import Formula
@@ -34,7 +35,7 @@ PILLARS = {
 def metadata(formula: Formula, name: str) -> Metadata:
     (root,) = PILLARS[name]
     bundled = Formula(formula.worker, BUNDLED / root, PILLARS[name])
-    return read_metadata("node", bundled.compile(root, kinds=("container", "verify", "upgrade")).metadata)
+    return read_metadata("node", bundled.compile(root, kinds=("container", "host", "verify", "upgrade")).metadata)
 
 
 @pytest.mark.parametrize("name", PILLARS)
@@ -57,6 +58,20 @@ def test_only_a_compute_is_root(formula: Formula) -> None:
     assert (only.user, only.capabilities) == ("root", ("CHOWN", "DAC_OVERRIDE", "FOWNER", "NET_ADMIN"))
     assert only.probe is not None
     assert only.probe.command[-1] == "5671"
+
+
+def test_a_compute_runs_guests_and_a_controller_is_in_charge(formula: Formula) -> None:
+    compute, controller = metadata(formula, "compute"), metadata(formula, "controller")
+    assert (read_hosted(compute), read_controls(compute)) == ((Hosted("nova", "kvm1"),), ())
+    assert read_hosted(controller) == ()
+    (control,) = read_controls(controller)
+    assert control.process == "nova-api"
+    assert control.process in controller.processes
+    program = (BUNDLED / "nova/nova/files/hosts.py").read_text().rstrip()
+    commands = (control.listing, control.drain, control.take_back)
+    assert [[word.rstrip() for word in command[command.index("-c") + 1 :]] for command in commands] == [
+        [program, verb, "/etc/nova/nova.conf"] for verb in ("list", "drain", "return")
+    ]
 
 
 def test_a_compute_needs_no_database(formula: Formula) -> None:

@@ -118,8 +118,12 @@ class Runtime(Protocol):
         user: str = "",
         environment: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Completed:
-        """Run a command inside a running container. ``user`` "": the container's; no value shows in a process list."""
+        """Run a command inside a running container. ``user`` "": the container's; no value shows in a process list.
+
+        ``on_line`` gets each line of its stdout and stderr as it comes.
+        """
 
     def exec_bytes(
         self, container: str, argv: Sequence[str], stdout: IO[bytes], *, user: str = "", timeout: float | None = None

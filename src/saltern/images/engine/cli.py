@@ -239,12 +239,13 @@ class CliEngine:
         user: str = "",
         environment: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         """See :meth:`Engine.exec`."""
         given = dict(environment or {})
         words = ["exec", *environment_words(given), *(("--user", user) if user else ()), container, *argv]
         env = {**handed_over(given), **self.environment}
-        return self._runner.run((*self.argv, *words), env=env, timeout=timeout)
+        return self._runner.run((*self.argv, *words), env=env, timeout=timeout, on_line=on_line)
 
     def exec_bytes(
         self, container: str, argv: Sequence[str], stdout: IO[bytes], *, user: str = "", timeout: float | None = None

@@ -122,14 +122,15 @@ class ClusterRuntime:
         user: str = "",
         environment: Mapping[str, str] | None = None,
         timeout: float | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Completed:
         """See :meth:`Runtime.exec`; the environment goes through stdin."""
         with self._inside(container, user) as (pod, inside):
             if not environment:
-                return self.kubectl.exec(pod, inside, argv, timeout=timeout)
+                return self.kubectl.exec(pod, inside, argv, timeout=timeout, on_line=on_line)
             text = "".join(f"export {key}={_quoted(value)}\n" for key, value in sorted(environment.items()))
             words = ("/bin/sh", "-c", SOURCE_ENVIRONMENT, "sh", *argv)
-            return self.kubectl.exec(pod, inside, words, stdin=text, timeout=timeout)
+            return self.kubectl.exec(pod, inside, words, stdin=text, timeout=timeout, on_line=on_line)
 
     def exec_bytes(
         self, container: str, argv: Sequence[str], stdout: IO[bytes], *, user: str = "", timeout: float | None = None

@@ -89,7 +89,10 @@ class FakeServer:
         verb = words[0]
         if verb in self.refuses:
             return Completed(tuple(argv), 1, "", self.refuses[verb])
-        return getattr(self, f"_{verb}")(tuple(argv), words, stdin)
+        done: Completed = getattr(self, f"_{verb}")(tuple(argv), words, stdin)
+        for line in (done.stdout + done.stderr).splitlines() if on_line else ():
+            on_line(line)  # type: ignore[misc]
+        return done
 
     def transfer(
         self,

@@ -82,6 +82,14 @@ def test_a_command_runs_in_the_main_container_of_a_pod_that_serves(server: FakeS
     assert server.calls[-1] == ("exec", "web-2", "--container", "main", "--", "ls", "-l")
 
 
+@pytest.mark.parametrize("environment", [{}, {"A": "b"}])
+def test_lines_of_a_command_are_told_as_they_come(server: FakeServer, environment: dict[str, str]) -> None:
+    server.ends = (0, "one\ntwo\n", "")
+    lines: list[str] = []
+    up(server).exec("lab-web", ("ls",), environment=environment, on_line=lines.append)
+    assert lines == ["one", "two"]
+
+
 def test_an_environment_goes_through_stdin_and_shows_in_no_process_list(server: FakeServer) -> None:
     up(server).exec("lab-web", ("env",), environment={"B": "it's $HOME", "A": "s3cret"})
     words = ("/bin/sh", "-c", SOURCE_ENVIRONMENT, "sh", "env")
