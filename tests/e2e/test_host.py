@@ -40,6 +40,8 @@ classes:
 - system.nova.compute.single
 - cluster.compute
 parameters:
+  _param:
+    openstack_version: ${_param:compute_version}
   saltern:
     target: none
 """
