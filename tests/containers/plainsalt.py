@@ -1,7 +1,7 @@
 """Plain Debian machines with plain Salt: a formula's states without any of Saltern, for comparison with it.
 
 A machine is a container of the base with Debian's own python3 and Salt from PyPI; its services are started by Salt
-through the packages' init scripts. Nothing of the worker takes part.
+through the packages' init scripts, or on a machine with systemd through their units. Nothing of the worker takes part.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from saltern.images.engine import Engine
 from saltern.images.engine.select import select_engine
 from saltern.images.toolchain import fetch_site_packages, release_of
 from saltern.project.context import Options, open_project
+from saltern.project.inventorying import salt_modules
 
 ROOT = Path(__file__).parents[2]
 ORDER = ("mariadb", "memcached", "rabbitmq", "keystone", "glance")
@@ -48,6 +49,36 @@ chmod 755 /usr/sbin/runlevel
 mkdir -p /etc/salt /srv/pillar
 """
 """What a machine has and a container has not: Python, and a runlevel."""
+
+SYSTEMD = """
+set -e
+apt-get update -q >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3 systemd-sysv dbus >/dev/null
+exec /lib/systemd/systemd
+"""
+"""The first process of a machine with systemd."""
+
+HYPERVISOR = (
+    *("--systemd", "always", "--cgroupns", "private", "--device", "/dev/net/tun"),
+    *("--cap-add", ",".join((*CAPABILITIES, "DAC_READ_SEARCH", "NET_ADMIN", "NET_RAW", "SYS_ADMIN"))),
+)
+"""Of a machine with systemd that has guests: what the containers of a compute have together."""
+
+BOOTED = "until systemctl is-system-running | grep -E 'running|degraded'; do sleep 1; done 2>&1"
+
+NETWORK_SETTINGS = """
+mkdir -p /run/proc
+mount -t proc proc /run/proc
+mount --bind /run/proc/sys/net /proc/sys/net
+umount /run/proc
+"""
+"""A machine can write them; the engine gives a container a /proc/sys that cannot be written."""
+
+SALTERN = """#!/bin/sh
+# What the command said on the machine of the model: all that Saltern's module for Salt asks it for.
+while [ "$1" != --salt ]; do shift; done
+exec cat "/srv/saltern/$2.json"
+"""
 
 SALT_CALL = """
 import sys
@@ -79,11 +110,16 @@ class PlainMachine:
         return json.loads(answer)["local"]
 
     def apply(self, *sls: str) -> dict[str, dict[str, Any]]:
-        """``state.apply``: the result of each state by its tag."""
+        """``state.apply``: the result of each state by its tag; without names all that the top file names."""
         self.salt("saltutil.sync_all")
-        results = self.salt("state.apply", ",".join(sls))
+        results = self.salt("state.apply", ",".join(sls)) if sls else self.salt("state.highstate")
         assert isinstance(results, dict), results
         return results
+
+    def write(self, path: str, text: str, mode: str = "600") -> None:
+        """A file, with the folders above it."""
+        script = 'umask 077; mkdir -p "$(dirname "$1")"; cat >"$1"; chmod "$2" "$1"'
+        self.run("sh", "-c", script, "sh", path, mode, stdin=text)
 
 
 @contextmanager
@@ -112,6 +148,47 @@ def plain_machines(
         yield machines
 
 
+@contextmanager
+def hypervisor(
+    engine: Engine, cache: Path, base_name: str, network: str, name: str, answers: Mapping[str, Any]
+) -> Iterator[PlainMachine]:
+    """A machine with systemd that may have guests, on a network that there is; removed at the end.
+
+    Its minion has no master. Pillar and top data come from Saltern's module for Salt, which gets ``answers``
+    (``pillar`` and ``top``) from a command ``saltern`` that only prints them.
+    """
+    runner = LocalRunner()
+    base = ensure_base(engine, runner, Store(cache), DEFAULT_BASES[base_name], silent)
+    site = fetch_site_packages(runner, cache, release_of(base))
+    mounts = {site: "/opt/site-packages", salt_modules(): "/opt/saltern", ROOT / "formulas": "/srv/formulas"}
+    options = [word for here, there in mounts.items() for word in ("--volume", f"{here}:{there}:ro")]
+    container = f"saltern-plain-{uuid4().hex[:8]}-{name}"
+    place = ("--name", container, "--hostname", name, "--network", network, "--network-alias", name)
+    machine = PlainMachine(engine, container, name)
+    try:
+        _call(engine, "run", "--detach", *place, *HYPERVISOR, *options, base.tag, "sh", "-c", SYSTEMD)
+        machine.run("timeout", "600", "sh", "-c", BOOTED)
+        machine.run("sh", "-ec", NETWORK_SETTINGS)
+        adapter = {"model": "/srv/model", "command": "/usr/local/bin/saltern"}
+        formulas = sorted(path.name for path in (ROOT / "formulas").iterdir())
+        minion = {
+            "id": name,
+            "file_client": "local",
+            "file_roots": {"base": [f"/srv/formulas/{formula}" for formula in formulas]},
+            "pillar_dirs": ["/opt/saltern"],
+            "top_dirs": ["/opt/saltern"],
+            "ext_pillar": [{"saltern": adapter}],
+            "master_tops": {"saltern": adapter},
+        }
+        machine.write("/etc/salt/minion", json.dumps(minion))
+        machine.write("/usr/local/bin/saltern", SALTERN, "755")
+        for kind, answer in answers.items():
+            machine.write(f"/srv/saltern/{kind}.json", json.dumps(answer))
+        yield machine
+    finally:
+        _call(engine, "rm", "--force", "--time", "0", "--volumes", container)
+
+
 def _prepare(machine: PlainMachine, formulas: Sequence[Path], pillar: Mapping[str, Any]) -> None:
     machine.run("sh", "-c", PREPARE)
     minion = {
@@ -127,7 +204,7 @@ def _prepare(machine: PlainMachine, formulas: Sequence[Path], pillar: Mapping[st
     }
     for path, content in files.items():
         text = json.dumps(content) if path == "/etc/salt/minion" else "#!json\n" + json.dumps(content)
-        machine.run("sh", "-c", 'umask 077; cat >"$1"', "sh", path, stdin=text)
+        machine.write(path, text)
 
 
 def _call(engine: Engine, *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "") -> str:

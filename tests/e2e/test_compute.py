@@ -45,9 +45,10 @@ class Site:
     flavor: str
     network: str
 
-    def boot(self, name: str, groups: list[str], **metadata: str) -> Server:
-        """A guest that is ACTIVE."""
+    def boot(self, name: str, groups: list[str], host: str = "", **metadata: str) -> Server:
+        """A guest that is ACTIVE, on a certain host if it is named."""
         compute = self.connection.compute
+        where = {"availability_zone": f"nova:{host}"} if host else {}
         made = compute.create_server(
             name=name,
             image_id=self.image,
@@ -55,6 +56,7 @@ class Site:
             networks=[{"uuid": self.network}],
             security_groups=[{"name": group} for group in groups],
             metadata=metadata,
+            **where,
         )
         return Server(self.connection, compute.wait_for_server(made, wait=BOOT).id)
 

@@ -45,6 +45,8 @@ neutron_metadata_default:
       if [ "$1" = systemd-start ]; then
         USE_LOGFILE=no
       fi
+      # eventlet's own resolver does not take what Open vSwitch's Python asks it (Debian 12)
+      export EVENTLET_NO_GREENDNS=yes
   - user: root
   - group: root
   - mode: '0644'

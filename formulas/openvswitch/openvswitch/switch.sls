@@ -17,6 +17,17 @@ openvswitch_settings_script:
   - require:
     - pkg: openvswitch_packages
 
+{#- ovs-ctl, which the units call, tells this name to the database at each start. #}
+openvswitch_system_id:
+  file.managed:
+  - name: {{ switch.system_id_file }}
+  - contents: {{ switch.get('system_id', grains.host) | json }}
+  - user: root
+  - group: root
+  - mode: '0644'
+  - require:
+    - pkg: openvswitch_packages
+
 openvswitch_database:
   service.running:
   - name: {{ switch.services[0] }}
@@ -30,6 +41,7 @@ openvswitch_settings:
   - unless: sh {{ switch.settings }} check
   - require:
     - file: openvswitch_settings_script
+    - file: openvswitch_system_id
     - service: openvswitch_database
 
 {#- It takes some of the settings only when it starts. #}

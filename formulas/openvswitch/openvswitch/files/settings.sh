@@ -61,8 +61,9 @@ if [ $what = addresses ]; then
 {%- endfor %}
 else
 	[ "$mode" = check ] || vsctl init
-	setting external_ids system-id {{ switch.get('system_id', '"$(hostname)"') }}
-	setting external_ids hostname {{ switch.get('hostname', '"$(hostname)"') }}
+	name=$(hostname)
+	setting external_ids system-id {{ switch.get('system_id', '"${name%%.*}"') }}
+	setting external_ids hostname {{ switch.get('hostname', '"${name%%.*}"') }}
 {%- for key, value in other | dictsort %}
 	setting other_config {{ key }} '{{ value }}'
 {%- endfor %}
