@@ -125,7 +125,10 @@ class PodmanEngine(CliEngine):
             return ()
         listed = [one for one in json.loads(done.stdout or "[]") if leftovers.is_working_container(one)]
         made_from = sorted({str(one["ImageID"]) for one in listed} - {""})  # of ``FROM scratch`` there is none
-        labels = {one.id: one.labels for one in self.present(made_from)}
+        try:
+            labels = {one.id: one.labels for one in self.present(made_from)}
+        except EngineError:  # an image that goes at this moment; the next sweep will see
+            return ()
         builds = tuple(leftovers.build_processes())
         orphans = leftovers.orphans()
         ours = [one for one in listed if leftovers.is_leftover(one, labels.get(one["ImageID"], {}), builds, orphans)]
