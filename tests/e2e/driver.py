@@ -178,6 +178,16 @@ class Cloud:
         """End a container's process behind Saltern's back."""
         self.call("kill", f"{self.name}-{service}")
 
+    @contextmanager
+    def brought_up(self) -> Iterator[Done]:
+        """From nothing, and nothing is left of it afterwards; yields what ``up`` said."""
+        self.clean()
+        try:
+            self.saltern("build")  # for itself: each command has its time, and there is much to build
+            yield self.saltern("up", "--json")
+        finally:
+            self.clean()
+
     def clean(self) -> None:
         """Remove what is left of the cloud; the images stay, they are the next run's cache."""
         left = self.left()

@@ -112,14 +112,9 @@ def compute(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     (model / "saltern.yml").write_text("cloud: e2e-compute\nengine: podman\n")
     engine = select_engine(LocalRunner(), CACHE / "saltern", "podman")
     cloud = Cloud("e2e-compute", model, folder / "state", engine, ports)
-    cloud.clean()
-    try:
-        cloud.saltern("build")  # for itself: each command has its time, and there is much to build
-        done = cloud.saltern("up", "--json")
+    with cloud.brought_up() as done:
         print(f"up took {done.seconds:.0f} s")  # noqa: T201 - shown with -rP
         yield cloud
-    finally:
-        cloud.clean()
 
 
 @pytest.fixture(scope="module")

@@ -72,13 +72,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     (model / "saltern.yml").write_text("cloud: e2e-host\nengine: podman\n")
     engine = select_engine(LocalRunner(), CACHE / "saltern", "podman")
     cloud = Cloud("e2e-host", model, folder / "state", engine, ports)
-    cloud.clean()
-    try:
-        cloud.saltern("build")  # for itself: each command has its time
-        cloud.saltern("up", "--json")
+    with cloud.brought_up():
         yield cloud
-    finally:
-        cloud.clean()
 
 
 @pytest.fixture(scope="module")

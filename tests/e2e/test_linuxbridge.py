@@ -51,13 +51,8 @@ def bridges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("linuxbridge")
     ports = {"identity": free_port(), "network": free_port()}
     cloud = Cloud("e2e-bridge", model(folder / "model", ports), folder / "state", podman(), ports)
-    cloud.clean()
-    try:
-        cloud.saltern("build")  # for itself: each command has its time
-        cloud.saltern("up", "--json")
+    with cloud.brought_up():
         yield cloud
-    finally:
-        cloud.clean()
 
 
 def podman() -> Any:
