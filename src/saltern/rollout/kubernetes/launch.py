@@ -68,13 +68,18 @@ class ClusterLauncher:
             pods = [pod for pod in waiting if pod["metadata"]["uid"] not in old]
             if restarts(pods) >= RESTARTS:
                 return f"its process ends again and again; {_told(why, pods)}"
-            refused = () if pods else self._refused(step)
-            unbound = refusals(self.runtime.kubectl, pods)
-            if patience.ends(time.monotonic(), limit(pods, refused=bool(refused), unbound=bool(unbound))):
-                return _told(why, pods, (*refused, *unbound))
+            refused, most = self._hindered(step, pods)
+            if patience.ends(time.monotonic(), most):
+                return _told(why, pods, refused)
             time.sleep(POLL)
         pods = self.runtime.pods(step.container)
         return f"not ready in time: {_told(why, pods, (*self._refused(step), *refusals(self.runtime.kubectl, pods)))}"
+
+    def _hindered(self, step: Step, pods: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], float | None]:
+        """What the cluster refuses to pods that are awaited, and the seconds that it may last; None: it is well."""
+        refused = () if pods else self._refused(step)
+        unbound = refusals(self.runtime.kubectl, pods)
+        return (*refused, *unbound), limit(pods, refused=bool(refused), unbound=bool(unbound))
 
     def _refused(self, step: Step) -> tuple[str, ...]:
         """Why the cluster made no pod when it tried last; of tries since this one was created."""
@@ -123,10 +128,9 @@ class ClusterLauncher:
             if "Failed" in ended:
                 return JobEnd("failed", self._log(step.container))
             pods = self.runtime.pods(step.container)
-            refused = () if pods else self._refused(step)
-            unbound = refusals(kubectl, pods)
-            if patience.ends(time.monotonic(), limit(pods, refused=bool(refused), unbound=bool(unbound))):
-                return JobEnd("cannot start", "\n".join((*trouble(pods), *refused, *unbound)))
+            refused, most = self._hindered(step, pods)
+            if patience.ends(time.monotonic(), most):
+                return JobEnd("cannot start", "\n".join((*trouble(pods), *refused)))
             time.sleep(POLL)
         return JobEnd(f"did not end within {JOB_TIMEOUT} s", self._log(step.container))
 
