@@ -130,11 +130,16 @@ def _children(parent: int) -> list[str]:
 
 
 def alive(pid: int) -> bool:
-    """True unless the process ended; one that nobody has waited for yet has ended."""
+    """True unless the process ended; one that nobody has waited for yet has ended.
+
+    The first thread of a killed process can be a zombie while others still hold its sockets: so long it is alive.
+    """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return False
+    threads = int(fields[16])  # proc(5): field 20; the state is field 3
+    return state not in "ZX" or threads > 1
 
 
 def record(path: Path, pid: int) -> None:
