@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
+from ..authority import Authority
 from .site import Site
-
-KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-DAYS = ("-days", "3650")
 
 
 class Certificates:
@@ -16,16 +13,15 @@ class Certificates:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._folder = site.folder / "pki"
+        self._authority = Authority(site.folder / "pki")
 
     def make(self, nodes: int) -> None:
         """All certificates of a cluster with so many nodes."""
-        self._folder.mkdir(parents=True)
-        self._openssl("req", "-x509", *KEY, *DAYS, "-subj", "/CN=saltern-tests", "-keyout", "ca.key", "-out", "ca.crt")
-        self._openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "accounts.key")
-        self._openssl("ec", "-in", "accounts.key", "-pubout", "-out", "accounts.pub")
-        self._issue("apiserver", "/CN=kube-apiserver", self._api_names())
-        self._issue("front-proxy", "/CN=front-proxy-client")
+        self._authority.make()
+        self._authority.openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", "accounts.key")
+        self._authority.openssl("ec", "-in", "accounts.key", "-pubout", "-out", "accounts.pub")
+        self._authority.issue("apiserver", "/CN=kube-apiserver", self._api_names())
+        self._authority.issue("front-proxy", "/CN=front-proxy-client")
         self._user("admin", "/O=system:masters/CN=admin")
         self._user("controller-manager", "/CN=system:kube-controller-manager")
         self._user("scheduler", "/CN=system:kube-scheduler")
@@ -37,11 +33,11 @@ class Certificates:
 
     def path(self, name: str) -> str:
         """One of the files."""
-        return str(self._folder / name)
+        return str(self._authority.folder / name)
 
     def kubeconfig(self, user: str) -> Path:
         """How that user reaches the API server."""
-        return self._folder / f"{user}.kubeconfig"
+        return self._authority.folder / f"{user}.kubeconfig"
 
     def _api_names(self) -> str:
         addresses = self._site.addresses
@@ -50,7 +46,7 @@ class Certificates:
         return ",".join([*(f"DNS:{name}" for name in domains), *(f"IP:{number}" for number in numbers)])
 
     def _user(self, name: str, subject: str, names: str = "") -> None:
-        self._issue(name, subject, names)
+        self._authority.issue(name, subject, names)
         server = f"https://{self._site.addresses.control}:6443"
         here = {"cluster": "saltern-tests", "user": name}
         files = {"client-certificate": self.path(f"{name}.crt"), "client-key": self.path(f"{name}.key")}
@@ -65,16 +61,3 @@ class Certificates:
             "current-context": here["cluster"],
         }
         self._site.write(f"pki/{name}.kubeconfig", content).chmod(0o600)
-
-    def _issue(self, name: str, subject: str, names: str = "") -> None:
-        usage = "extendedKeyUsage=serverAuth,clientAuth\nkeyUsage=digitalSignature,keyEncipherment\n"
-        extensions = self._site.write(f"pki/{name}.ext", usage + (f"subjectAltName={names}\n" if names else ""))
-        self._openssl("req", *KEY, "-subj", subject, "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        authority = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial")
-        self._openssl(
-            *("x509", "-req", "-in", f"{name}.csr", *authority, *DAYS),
-            *("-extfile", str(extensions), "-out", f"{name}.crt"),
-        )
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(("openssl", *arguments), cwd=self._folder, check=True, capture_output=True)

@@ -19,8 +19,9 @@ from saltern.formulas.metadata import read_metadata
 from saltern.images.engine.select import select_engine
 from saltern.targets.compose import network_name
 
+from ..authority import Authority
 from ..containers.plainsalt import PlainMachine, failures, hypervisor
-from .driver import CACHE, SALTERN, Cloud, eventually, free_port
+from .driver import CACHE, SALTERN, Cloud, eventually, free_port, substitute
 from .test_cloud import client
 from .test_compute import BOOT, WAIT, Server, Site, prepared
 from .whole import BOOTS, part, publish
@@ -45,6 +46,19 @@ parameters:
   saltern:
     target: none
 """
+MOVES = """\
+parameters:
+  libvirt:
+    server:
+      tls:
+        enabled: true
+        ca: '?{{file:{pki}/ca.crt}}'
+        certificate: '?{{file:{pki}/{host}.crt}}'
+        key: '?{{file:{pki}/{host}.key}}'
+  nova:
+    compute:
+      migration: {{enabled: true}}
+"""
 TUNNELS = """
 mac=$(cat /sys/class/net/eth0/address)
 given=$(ip -4 -oneline address show dev eth0 scope global | awk '{ print $4 }')
@@ -68,6 +82,13 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     folder = tmp_path_factory.mktemp("mixed")
     model = part(folder, BOOTS)
     (model / f"nodes/{NAME}.yml").write_text(NODE)
+    authority = Authority(folder / "pki")
+    authority.make()
+    for host in (NAME, "compute"):
+        authority.issue(host, f"/CN={host}", f"DNS:{host}")
+        (model / f"classes/moves/{host}.yml").parent.mkdir(exist_ok=True)
+        (model / f"classes/moves/{host}.yml").write_text(MOVES.format(pki=authority.folder, host=host))
+        substitute(model / f"nodes/{host}.yml", "parameters:\n", f"- moves.{host}\nparameters:\n")
     ports = publish(model, lambda usual: free_port())
     (model / "saltern.yml").write_text("cloud: e2e-host\nengine: podman\n")
     engine = select_engine(LocalRunner(), CACHE / "saltern", "podman")
@@ -180,6 +201,18 @@ def test_guests_of_both_kinds_reach_one_another(mixed: Cloud, site: Site, host: 
     assert guest.says(f"ping {other.address} answered"), guest.console()
     other.tell(ping=guest.address)
     assert other.says(f"ping {guest.address} answered"), other.console()
+
+
+def test_a_drained_host_gives_its_guests_to_the_other_kind(mixed: Cloud, guest: Server) -> None:
+    for drained, other in ((NAME, "compute"), ("compute", NAME)):
+        before = guest.uptime()
+        done = mixed.saltern("host", "drain", drained, "--guests", "migrate", "--json").json
+        assert (done["complete"], done["host"]["running"]) == (True, 0)
+        assert (guest.id, "migrated", other) in {(one["id"], one["did"], one["host"]) for one in done["guests"]}
+        guest.tell(value=f"came-to-{other}")
+        assert guest.says(f"metadata {guest.id} came-to-{other}"), guest.console()
+        assert guest.uptime() > before > 0  # it did not begin anew
+        mixed.saltern("host", "return", drained)
 
 
 def test_guests_that_are_deleted_leave_nothing_on_the_host(site: Site, host: PlainMachine, guest: Server) -> None:

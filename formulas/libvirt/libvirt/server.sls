@@ -1,4 +1,4 @@
-{%- from "libvirt/map.jinja" import server with context %}
+{%- from "libvirt/map.jinja" import credentials, pki, server with context %}
 {%- if server.get('enabled', False) %}
 
 libvirt_packages:
@@ -37,6 +37,46 @@ libvirt_default:
   - mode: '0644'
   - require:
     - pkg: libvirt_packages
+
+{%- if server.tls.enabled %}
+
+libvirt_pki:
+  file.directory:
+  - names: {{ ['CA', 'libvirt', 'libvirt/private', 'qemu'] | map('regex_replace', '^', pki ~ '/') | list | json }}
+  - user: root
+  - group: root
+  - mode: '0755'
+  - makedirs: True
+{%- for kind, paths in credentials | dictsort %}
+{%- for path in paths %}
+
+libvirt_{{ path }}:
+  file.managed:
+  - name: {{ pki }}/{{ path }}
+  - contents_pillar: libvirt:server:tls:{{ kind }}
+  - user: root
+  # guests have QEMU's, libvirtd alone has its own
+  - group: {{ server.qemu.group if path.startswith('qemu/') else 'root' }}
+  - mode: '{{ '0644' if kind != 'key' else '0640' if path.startswith('qemu/') else '0600' }}'
+  - show_changes: False
+  - require:
+    - pkg: libvirt_packages
+    - file: libvirt_pki
+  - watch_in:
+    - service: libvirt_service
+{%- endfor %}
+{%- endfor %}
+
+# on a machine systemd holds the sockets, and takes no other one while libvirtd runs
+libvirt_tls_socket:
+  cmd.run:
+  - name: systemctl stop libvirtd.service && systemctl enable --now libvirtd-tls.socket
+  - unless: systemctl is-active --quiet libvirtd-tls.socket
+  - require:
+    - file: libvirt_config
+  - require_in:
+    - service: libvirt_service
+{%- endif %}
 
 libvirt_service:
   service.running:

@@ -103,6 +103,7 @@ class KubernetesNode:
     """What only Kubernetes needs to know of a node."""
 
     every_machine: bool = False
+    host_network: bool = False
     node_selector: Mapping[str, str] = field(default_factory=dict)
     storage: Mapping[str, str] = field(default_factory=dict)
     """Name of a volume → size of its claim."""

@@ -341,6 +341,17 @@ def test_sockets_are_shared_with_a_job_beside_by_a_claim() -> None:
     assert not any(kind == "PersistentVolumeClaim" for kind, _ in alone)
 
 
+def test_a_node_on_the_machines_network_says_so_and_its_jobs_are_not() -> None:
+    found = made({"name": "a", "kubernetes": {"host_network": True}, "jobs": [{"when": "before", "key": "a" * 16}]})
+    pod = pod_of(found, "Deployment", "a")
+    assert (pod["hostNetwork"], pod["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
+    assert found["Namespace", "lab"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+    template = found["Deployment", "a"]["spec"]["template"]
+    assert "shares the machine's network" in template["metadata"]["annotations"]["io.saltern.security"]
+    (job,) = [data for (kind, _), data in found.items() if kind == "Job"]
+    assert "hostNetwork" not in job["spec"]["template"]["spec"]
+
+
 def test_data_of_its_own_cannot_be_on_every_machine() -> None:
     with pytest.raises(ConfigError) as caught:
         made({"name": "a", "volumes": [VOLUME], "kubernetes": {"every_machine": True}})

@@ -61,9 +61,8 @@ if [ $what = addresses ]; then
 {%- endfor %}
 else
 	[ "$mode" = check ] || vsctl init
-	name=$(hostname)
-	setting external_ids system-id {{ switch.get('system_id', '"${name%%.*}"') }}
-	setting external_ids hostname {{ switch.get('hostname', '"${name%%.*}"') }}
+	setting external_ids system-id {{ switch.get('system_id', grains.host) }}
+	setting external_ids hostname {{ switch.get('hostname', grains.host) }}
 {%- for key, value in other | dictsort %}
 	setting other_config {{ key }} '{{ value }}'
 {%- endfor %}

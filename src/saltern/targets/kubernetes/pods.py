@@ -55,6 +55,9 @@ def service_pod(frame: Frame) -> dict[str, Any]:
         "volumes": list(together([*parts.values(), *map(device_part, workload.processes)]).volumes),
     }
     reasons = exceptions(workload.processes)
+    if workload.kubernetes.host_network:
+        spec |= {"hostNetwork": True, "dnsPolicy": "ClusterFirstWithHostNet"}
+        reasons.append(f"it shares the machine's network, as {workload.node} says")
     metadata: dict[str, Any] = {"labels": pod_labels(frame.cloud, workload)}
     if reasons:
         metadata["annotations"] = {ANNOTATION_SECURITY: "; ".join(reasons)}
@@ -102,7 +105,7 @@ def exceptions(processes: Sequence[Process]) -> list[str]:
 def level(workloads: Sequence[Workload]) -> str:
     """The Pod Security Standard that all pods of these workloads satisfy. Jobs are root, with few capabilities."""
     processes = [process for workload in workloads for process in workload.processes]
-    if any(process.devices or {*process.capabilities} - BASELINE for process in processes):
+    if any(workload.kubernetes.host_network for workload in workloads) or any(process.devices or {*process.capabilities} - BASELINE for process in processes):
         return "privileged"
     jobs = any(workload.jobs for workload in workloads)
     return "baseline" if jobs or exceptions(processes) else "restricted"
