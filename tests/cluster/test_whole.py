@@ -1,7 +1,4 @@
-"""The control plane of examples/compute on the cluster: the same model, of which only target and addresses differ.
-
-Guests boot in the tests of compose; what is tried here is all that an API can do without one.
-"""
+"""examples/compute on the cluster, as far as a guest needs it: the same model, of which target and addresses differ."""
 
 from __future__ import annotations
 
@@ -16,14 +13,13 @@ from saltern.project.context import Options, open_project
 
 from ..e2e.driver import CACHE
 from ..e2e.test_cloud import client
+from ..e2e.test_compute import BOOT, WAIT, prepared
 from ..e2e.whole import BOOTS, part, publish
-from .client import eventually
 from .clouds import ClusterCloud
 from .conftest import AnyCluster
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # openstacksdk's own
 
-SERVICES = [name for name in BOOTS if name != "compute"]
 NODE_PORTS = 30000
 RABBITMQ = "classes/cluster/compute/rabbitmq.yml"
 NODENAME = "parameters:\n  rabbitmq:\n    server:\n      nodename: rabbit@rabbitmq-0.rabbitmq-pods\n"
@@ -33,10 +29,12 @@ NODENAME = "parameters:\n  rabbitmq:\n    server:\n      nodename: rabbit@rabbit
 @pytest.fixture(scope="module")
 def whole(cluster: AnyCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterCloud]:
     folder = tmp_path_factory.mktemp("whole")
-    model = part(folder, SERVICES)
+    model = part(folder, BOOTS)
     ports = publish(model, node_port, cluster.node_address(1))
     settings = f"cloud: e2e-whole\ntarget: kubernetes\nregistry: {cluster.registry}\nkubernetes:\n  storage: 1Gi\n"
     (model / "saltern.yml").write_text(settings)
+    with (model / "nodes/compute.yml").open("a") as file:
+        file.write("    kubernetes: {host_network: true}\n")
     with (model / RABBITMQ).open("a") as file:
         file.write(NODENAME)
     engine = select_engine(LocalRunner(), CACHE / "saltern", "podman")
@@ -68,22 +66,14 @@ def test_a_network_and_its_ports(openstack: Any) -> None:
     openstack.network.delete_port(port)
 
 
-def test_a_server_goes_through_all_services_until_no_host_is_found(openstack: Any) -> None:
-    """Keystone, Nova's API, conductor and scheduler, Placement, Glance and Neutron have to work for that answer."""
-    compute = openstack.compute
-    assert {one.binary for one in compute.services() if one.state == "up"} >= {"nova-conductor", "nova-scheduler"}
-    image = openstack.image.create_image(
-        name="empty", data=bytes(1 << 20), container_format="bare", disk_format="raw", wait=True
-    )
-    flavor = compute.create_flavor(name="tiny", ram=64, vcpus=1, disk=1)
-    network = openstack.network.find_network("guests")
-    server = compute.create_server(
-        name="nowhere", image_id=image.id, flavor_id=flavor.id, networks=[{"uuid": network.id}]
-    )
-    assert eventually(lambda: compute.get_server(server.id).status == "ERROR", 60)
-    assert "No valid host" in compute.get_server(server.id).fault["message"]
-    compute.delete_server(server.id)
-    compute.wait_for_delete(server, wait=60)
+def test_a_guest_boots_and_leaves_nothing(openstack: Any) -> None:
+    site = prepared(openstack)
+    guest = site.boot("first", ["default"], value="seen")
+    assert guest.says(f"address {guest.address}", BOOT), guest.console()
+    assert guest.says(f"metadata {guest.id} seen", BOOT), guest.console()
+    openstack.compute.delete_server(guest.id)
+    openstack.compute.wait_for_delete(openstack.compute.get_server(guest.id), wait=WAIT)
+    assert list(openstack.network.ports(device_id=guest.id)) == []
 
 
 def test_nothing_is_to_be_done_after_it(whole: ClusterCloud) -> None:

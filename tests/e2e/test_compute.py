@@ -88,8 +88,11 @@ class Server:
 
     def says(self, text: str, seconds: float = WAIT) -> bool:
         """Whether it says a line from now on, or said it before when ``seconds`` are those of a boot."""
-        before = 0 if seconds == BOOT else self.uptime()
-        return eventually(lambda: text in self.since(before), seconds)
+        return self.says_since(0 if seconds == BOOT else self.uptime(), text, seconds)
+
+    def says_since(self, uptime: int, text: str, seconds: float = WAIT) -> bool:
+        """Whether a line comes after it said that it is up for so long, or came since."""
+        return eventually(lambda: text in self.since(uptime), seconds)
 
     def since(self, uptime: int) -> list[str]:
         """What it said after it said that it is up for so long."""
@@ -209,9 +212,10 @@ def test_a_volume_is_written_in_one_guest_and_read_in_another(site: Site, first:
     connection.block_storage.wait_for_status(volume, "available", failures=["error"], wait=WAIT)
     first.tell(write="marker-of-the-first")
     for server in (first, second):
+        before = server.uptime()
         attachment = connection.compute.create_volume_attachment(server.id, volume_id=volume.id)
         connection.block_storage.wait_for_status(volume, "in-use", failures=["error"], wait=WAIT)
-        assert server.says("volume 2097152 sectors, has marker-of-the-first"), server.console()
+        assert server.says_since(before, "volume 2097152 sectors, has marker-of-the-first"), server.console()
         connection.compute.delete_volume_attachment(attachment, server.id)
         connection.block_storage.wait_for_status(volume, "available", failures=["error"], wait=WAIT)
 
@@ -223,7 +227,7 @@ def test_a_heat_stack_makes_all_of_it_at_once(site: Site) -> None:
     heat.wait_for_status(stack, "CREATE_COMPLETE", failures=["CREATE_FAILED"], wait=BOOT)
     server = Server(site.connection, compute.find_server("of-heat").id)
     assert server.says(f"metadata {server.id} stacked", BOOT), server.console()
-    assert any(line.startswith("volume 2097152 sectors") for line in server.said()), server.console()
+    assert server.says_since(0, "volume 2097152 sectors, has "), server.console()
     heat.delete_stack(stack)
     assert eventually(lambda: heat.find_stack("whole") is None, WAIT)
     assert compute.find_server("of-heat") is None
