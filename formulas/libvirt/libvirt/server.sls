@@ -71,6 +71,7 @@ libvirt_{{ path }}:
 libvirt_tls_socket:
   cmd.run:
   - name: systemctl stop libvirtd.service && systemctl enable --now libvirtd-tls.socket
+  - onlyif: test -d /run/systemd/system
   - unless: systemctl is-active --quiet libvirtd-tls.socket
   - require:
     - file: libvirt_config
