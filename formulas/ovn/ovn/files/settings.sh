@@ -2,7 +2,6 @@
 {%- set mappings = [] -%}
 {%- for network, bridge in chassis.bridge_mappings | dictsort -%}{%- do mappings.append(network ~ ':' ~ bridge) -%}{%- endfor -%}
 {%- set ids = dict({
-    'ovn-remote': 'tcp:' ~ chassis.central.host ~ ':' ~ chassis.central.port,
     'ovn-encap-type': chassis.encap.type,
     'ovn-bridge': chassis.bridge,
     'ovn-bridge-datapath-type': chassis.datapath_type,
@@ -41,6 +40,18 @@ address=$(ip -4 -oneline route get "$central" | sed -n 's/.* src \([0-9.]*\).*/\
 {%- endif %}
 [ -n "$address" ]
 setting ovn-encap-ip "$address"
+{%- if 'ovn-remote' not in chassis.external_ids %}
+host={{ chassis.central.host }}
+case $host in
+*.*) ;;
+*)
+	# ovn-controller asks for a name as it is, without the search domains that the machine has
+	getent hosts "$host." >/dev/null || host=$(getent hosts "$host" | awk 'NR == 1 { print $2 }')
+	;;
+esac
+[ -n "$host" ]
+setting ovn-remote "tcp:$host:{{ chassis.central.port }}"
+{%- endif %}
 {%- for key, value in ids | dictsort %}
 setting {{ key }} '{{ value }}'
 {%- endfor %}
