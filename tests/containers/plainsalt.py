@@ -34,6 +34,9 @@ REQUISITE = "One or more requisite failed"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "saltern-tests"
 """Kept between runs: bootstrapped bases, Salt."""
 
+CALL_TIMEOUT = 1800.0
+"""Seconds that one command may take: a first highstate of a hypervisor, on a busy machine."""
+
 CAPABILITIES = ("SYS_PTRACE",)
 """root of a machine sees the programs of all processes; the init scripts' ``status`` needs that."""
 
@@ -209,8 +212,9 @@ def _prepare(machine: PlainMachine, formulas: Sequence[Path], pillar: Mapping[st
 
 def _call(engine: Engine, *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = "") -> str:
     merged = {**os.environ, **engine.environment, **(environment or {})}
+    argv = [*engine.argv, *arguments]
     done = subprocess.run(
-        [*engine.argv, *arguments], env=merged, input=stdin, capture_output=True, text=True, check=False
+        argv, env=merged, input=stdin, capture_output=True, text=True, check=False, timeout=CALL_TIMEOUT
     )
     if done.returncode:
         raise PlainError(f"{arguments[0]} … {arguments[-1][:200]}: rc {done.returncode}\n{done.stdout}\n{done.stderr}")
