@@ -19,6 +19,7 @@ from uuid import uuid4
 from saltern.base.events import silent
 from saltern.base.process import LocalRunner
 from saltern.base.store import Store
+from saltern.formulas.metadata import Check
 from saltern.images.base import DEFAULT_BASES, ensure_base
 from saltern.images.engine import Engine
 from saltern.images.engine.select import select_engine
@@ -105,6 +106,11 @@ class PlainMachine:
         environment = environment or {}
         options = [word for key in environment for word in ("--env", key)]
         return _call(self.engine, "exec", "-i", *options, self.container, *argv, environment=environment, stdin=stdin)
+
+    def proof(self, check: Check) -> str:
+        """What a formula's check says of the services that run here."""
+        timeout = ("timeout", str(check.timeout))
+        return self.run(*timeout, *check.command, environment=check.environment).strip().splitlines()[-1]
 
     def salt(self, function: str, *arguments: str) -> Any:
         """What ``salt-call --local`` answers."""

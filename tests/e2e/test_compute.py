@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openstack.exceptions import ResourceFailure
 
 from saltern.base.process import LocalRunner
 from saltern.images.engine.select import select_engine
@@ -58,7 +59,11 @@ class Site:
             metadata=metadata,
             **where,
         )
-        return Server(self.connection, compute.wait_for_server(made, wait=BOOT).id)
+        try:
+            compute.wait_for_server(made, wait=BOOT)
+        except ResourceFailure:
+            pytest.fail(f"{name}: {compute.get_server(made).fault}")
+        return Server(self.connection, made.id)
 
 
 @dataclass(frozen=True)

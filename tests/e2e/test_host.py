@@ -157,7 +157,7 @@ def test_its_services_do_what_they_are_for(host: PlainMachine, formula: str) -> 
     checks = read_metadata(formula, {formula: {"verify": content}}).checks
     assert checks
     for check in checks:
-        proof = host.run(*check.command, environment=check.environment).strip().splitlines()[-1]
+        proof = host.proof(check)
         assert NAME in proof
         print(proof)  # noqa: T201 - shown with -rP
 

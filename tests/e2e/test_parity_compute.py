@@ -90,7 +90,7 @@ def test_service_does_what_it_is_for(machines: dict[str, PlainMachine], node: st
     checks = read_metadata(node, {node: {"verify": content}}).checks
     assert checks
     for check in checks:
-        proof = machine.run(*check.command, environment=check.environment).strip().splitlines()[-1]
+        proof = machine.proof(check)
         print(proof)  # noqa: T201 - shown with -rP
 
 

@@ -53,6 +53,15 @@ neutron_metadata_default:
   - require:
     - pkg: neutron_metadata_packages
 
+# The package does not. In one state with what starts it Salt would take that for a start with the new configuration.
+neutron_metadata_enabled:
+  service.enabled:
+  - name: {{ metadata.service }}
+  - require:
+    - pkg: neutron_metadata_packages
+  - require_in:
+    - service: neutron_metadata_service
+
 neutron_metadata_service:
   service.running:
   - name: {{ metadata.service }}
