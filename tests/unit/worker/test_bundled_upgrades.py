@@ -39,7 +39,7 @@ PILLARS: dict[str, Any] = {
     "barbican": {
         "server": {
             "enabled": True,
-            "crypto": {"kek": "x"},
+            "crypto": {"encryption_key": "x"},
             "database": DATABASE,
             "identity": {**DATABASE, "tenant": "service"},
         }
