@@ -13,7 +13,6 @@ from saltern.images.engine.select import select_engine
 
 from ..cluster.clouds import full
 from .driver import CACHE, Cloud, eventually, free_port, substitute
-from .test_cloud import client
 from .whole import COMMON, part, publish
 
 pytestmark = [full, pytest.mark.filterwarnings("ignore")]  # openstacksdk's own
@@ -34,25 +33,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield found
 
 
-def user(cloud: Cloud, role: str) -> Any:
-    """The key manager as a user who has one role in the project "secrets"."""
-    identity = admin(cloud).identity
-    project = identity.find_project("secrets") or identity.create_project(name="secrets", domain_id="default")
-    made = identity.find_user(f"{role}-only") or identity.create_user(
-        name=f"{role}-only", password="password", domain_id="default"
-    )
-    identity.assign_project_role_to_user(project, made, identity.find_role(role))
-    return keys(cloud, f"{role}-only", "password", "secrets")
-
-
-def admin(cloud: Cloud) -> Any:
-    found = client(cloud)
-    # Keystone closes a connection after each answer and does not say so
-    found.config.config["connect_retries"] = 5
-    return found
-
-
-def keys(cloud: Cloud, name: str, password: str, project: str) -> Any:
+def connected(cloud: Cloud, name: str, password: str, project: str) -> Any:
+    """openstacksdk from this machine."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import openstack  # noqa: PLC0415 - it warns when it is imported
@@ -65,8 +47,22 @@ def keys(cloud: Cloud, name: str, password: str, project: str) -> Any:
             user_domain_id="default",
             project_domain_id="default",
             region_name="RegionOne",
+            # Keystone closes a connection after each answer, and does not say so
             connect_retries=5,
-        ).key_manager
+        )
+
+
+def admin(cloud: Cloud, project: str = "admin") -> Any:
+    return connected(cloud, "admin", "example-keystone-admin", project)
+
+
+def user(cloud: Cloud, role: str) -> Any:
+    """The key manager as a user who has one role in the project "secrets"."""
+    identity, name = admin(cloud).identity, f"{role}-only"
+    project = identity.find_project("secrets") or identity.create_project(name="secrets", domain_id="default")
+    made = identity.find_user(name) or identity.create_user(name=name, password="password", domain_id="default")
+    identity.assign_project_role_to_user(project, made, identity.find_role(role))
+    return connected(cloud, name, "password", "secrets").key_manager
 
 
 def stored(manager: Any) -> int:
@@ -98,14 +94,14 @@ def test_a_secret_is_stored_and_read_under_the_public_address(cloud: Cloud) -> N
 def test_who_may_store_a_secret(cloud: Cloud) -> None:
     assert may_store(cloud) == {"creator"}
     assert read(user(cloud, "observer")) == [TEXT]
-    assert stored(keys(cloud, "barbican", "example-keystone-barbican", "service")) == 201
+    assert stored(connected(cloud, "barbican", "example-keystone-barbican", "service").key_manager) == 201
 
 
 def test_secrets_of_a_deleted_project_go_with_it(cloud: Cloud) -> None:
     identity = admin(cloud).identity
     project = identity.create_project(name="gone", domain_id="default")
     identity.assign_project_role_to_user(project, identity.find_user("admin"), identity.find_role("admin"))
-    assert stored(keys(cloud, "admin", "example-keystone-admin", "gone")) == 201
+    assert stored(admin(cloud, "gone").key_manager) == 201
     query = (
         "SELECT COUNT(*) FROM secrets JOIN projects ON projects.id = secrets.project_id"
         f" WHERE NOT secrets.deleted AND projects.external_id = '{project.id}'"

@@ -10,9 +10,7 @@ text = secrets.token_urlsafe()
 name = "saltern-verify-%d" % time.time()
 made = []
 try:
-    secret = manager.post(
-        "/secrets", json={"name": name, "payload": text, "payload_content_type": "text/plain"}
-    )
+    secret = manager.post("/secrets", json={"name": name, "payload": text, "payload_content_type": "text/plain"})
     openstack.exceptions.raise_from_response(secret)
     made.append("/secrets/" + secret.json()["secret_ref"].rpartition("/")[2])
     read = manager.get(made[0] + "/payload", headers={"Accept": "text/plain"})
@@ -35,4 +33,5 @@ try:
 finally:
     gone = [manager.delete(path).status_code for path in made]
 assert set(gone) == {204}, "not deleted: %s" % dict(zip(made, gone))
-print("secret %s: stored, read, deleted%s" % (made[0].rpartition("/")[2], "; a key made and deleted" if len(made) > 1 else ""))
+told = "secret %s: stored, read, deleted" % made[0].rpartition("/")[2]
+print(told + "; a key made and deleted" if len(made) > 1 else told)
