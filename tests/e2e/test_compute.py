@@ -322,7 +322,7 @@ def test_the_control_plane_gets_a_release_beside_a_guest_that_runs(compute: Clou
     compute.saltern("build")  # for itself: each command has its time
     plan = compute.saltern("plan", "--json").json
     moved = {one["workload"] for one in plan["impacts"] if one["effect"] != "untouched"}
-    assert moved == {"keystone", "glance", "placement", "nova", "neutron", "cinder", "heat", "horizon"}
+    assert moved == {"keystone", "glance", "placement", "nova", "neutron", "cinder", "heat", "barbican", "horizon"}
     compute.saltern("apply", "--yes")
     after = compute.processes()
     assert {name for name in before if name.startswith("compute-") and before[name] != after[name]} == set()

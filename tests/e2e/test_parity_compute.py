@@ -22,12 +22,12 @@ from .driver import CACHE, Cloud
 from .test_parity import DESCRIBE, declared
 
 pytestmark = pytest.mark.skipif(
-    not os.environ.get("SALTERN_TESTS_FULL"), reason="thirteen machines and their images: make test-full"
+    not os.environ.get("SALTERN_TESTS_FULL"), reason="fourteen machines and their images: make test-full"
 )
 
 BASE = ("mariadb", "memcached", "rabbitmq", "keystone", "glance")
 """What those below need; test_parity.py and test_formulas_plain.py have them from examples/single."""
-SERVICES = ("placement", "nova", "neutron", "cinder", "heat", "horizon")
+SERVICES = ("placement", "nova", "neutron", "cinder", "heat", "barbican", "horizon")
 NODES = ("ovn", *SERVICES, "compute")
 ORDER = (*BASE, *NODES)
 """As a person would do it: what others need comes first."""

@@ -1,4 +1,4 @@
-"""The scripts that tell whether cinder-manage and heat-manage have something to do in the database.
+"""The scripts that tell whether cinder-manage, heat-manage and barbican-manage have something to do in the database.
 
 The services' code is played by small modules.
 """
@@ -56,6 +56,26 @@ HEAT_ZED = {
     "migrate/versioning/__init__.py": "",
     "migrate/versioning/repository.py": "class Repository:\n    latest = 86\n    def __init__(self, path): pass\n",
 }
+BARBICAN = {
+    **WITH_ALEMBIC,
+    "alembic/migration.py": """
+import played
+class MigrationContext:
+    @classmethod
+    def configure(cls, connection): return cls()
+    def get_current_revision(self): return played.STATE["current"]
+""",
+    "sqlalchemy.py": """
+import contextlib
+class create_engine:
+    def __init__(self, url): assert url == "mysql://"
+    def connect(self): return contextlib.nullcontext()
+""",
+    "barbican/__init__.py": "",
+    "barbican/model/__init__.py": "",
+    "barbican/model/migration/__init__.py": "",
+    "barbican/model/migration/commands.py": "class init_config: barbican_sqlalchemy_url = 'mysql://'\n",
+}
 NEWER_HEAT = {**HEAT, "heat/db/migration.py": MIGRATION}
 
 
@@ -74,6 +94,10 @@ NEWER_HEAT = {**HEAT, "heat/db/migration.py": MIGRATION}
         ("heat", NEWER_HEAT, "a", True),
         ("heat", NEWER_HEAT, "b", False),
         ("heat", NEWER_HEAT, "of a newer one", False),
+        ("barbican", BARBICAN, None, True),
+        ("barbican", BARBICAN, "a", True),
+        ("barbican", BARBICAN, "b", False),
+        ("barbican", BARBICAN, "of a newer one", False),
     ],
 )
 def test_whether_there_is_something_to_do(

@@ -49,6 +49,7 @@ def edges(said: dict[str, Metadata]) -> set[tuple[str, str, int]]:
         ("cinder", {"nova": 8774, "glance": 9292}),
         ("compute", {"cinder": 8776, "glance": 9292, "neutron": 9696, "nova": 8775, "placement": 8778, "ovn": 6642}),
         ("heat", CONTROL),
+        ("barbican", {"mariadb": 3306, "keystone": 5000, "rabbitmq": 5672, "memcached": 11211}),
         ("horizon", {**CONTROL, "heat": 8004}),
         ("keystone", {"keystone": 0}),
     ],

@@ -36,6 +36,14 @@ PILLARS: dict[str, Any] = {
     "openvswitch": {"switch": {"enabled": True}},
     "cinder": {"controller": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
     "heat": {"server": {"enabled": True, "database": DATABASE, "identity": {**DATABASE, "tenant": "service"}}},
+    "barbican": {
+        "server": {
+            "enabled": True,
+            "crypto": {"encryption_key": "x"},
+            "database": DATABASE,
+            "identity": {**DATABASE, "tenant": "service"},
+        }
+    },
     "horizon": {"server": {"enabled": True, "identity": DATABASE, "cache": {"members": [{"host": "memcached"}]}}},
 }
 
@@ -86,6 +94,9 @@ def rules(formula: Formula, name: str) -> Upgrade:
         ("cinder", "2:26.0.0-2", "2:21.3.1-1~deb12u1", Verdict.DOWNGRADE, ""),
         ("heat", "1:19.0.0-3", "1:24.0.0-2", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
         ("heat", "1:22.0.0-1", "1:24.0.0-2", Verdict.DOCUMENTED, ""),
+        ("barbican", "1:15.0.1-2", "1:20.0.0-3", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
+        ("barbican", "1:18.0.0-1", "1:20.0.0-3", Verdict.DOCUMENTED, ""),
+        ("barbican", "1:20.0.0-3", "1:15.0.1-2", Verdict.DOWNGRADE, ""),
         ("horizon", "3:23.0.0-5+deb12u2", "3:25.3.0-3+deb13u1", Verdict.TESTED, "2023.1 → 2024.1 → 2025.1"),
         ("horizon", "3:24.0.0-1", "3:25.3.0-1", Verdict.DOCUMENTED, ""),
         ("horizon", "3:25.3.0-3+deb13u1", "3:25.3.1-1", Verdict.FREE, ""),

@@ -1,0 +1,6 @@
+{%- if pillar.barbican is defined %}
+include:
+{%- if pillar.barbican.server is defined %}
+- barbican.server
+{%- endif %}
+{%- endif %}
