@@ -53,12 +53,16 @@ neutron_metadata_default:
   - require:
     - pkg: neutron_metadata_packages
 
-# The package does not. In one state with what starts it Salt would take that for a start with the new configuration.
-neutron_metadata_enabled:
-  service.enabled:
-  - name: {{ metadata.service }}
-  - require:
+# The package starts it before it is configured, and systemd goes on to try.
+neutron_metadata_started_early:
+  cmd.run:
+  - name: systemctl stop {{ metadata.service }}
+  - onlyif: test -d /run/systemd/system
+  - onchanges:
     - pkg: neutron_metadata_packages
+  - require:
+    - file: neutron_metadata_config
+    - file: neutron_metadata_default
   - require_in:
     - service: neutron_metadata_service
 

@@ -46,6 +46,20 @@ nova_compute_shares:
     - pkg: nova_packages
 {%- endif %}
 
+# The package starts it before it is configured, and systemd goes on to try.
+nova_compute_started_early:
+  cmd.run:
+  - name: systemctl stop {{ compute.service }}
+  - onlyif: test -d /run/systemd/system
+  - onchanges:
+    - pkg: nova_packages
+  - require:
+    - file: nova_config
+    - file: nova_compute_config
+    - file: nova_default_{{ compute.service }}
+  - require_in:
+    - service: nova_compute_service
+
 nova_compute_service:
   service.running:
   - name: {{ compute.service }}

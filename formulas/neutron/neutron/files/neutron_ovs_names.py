@@ -31,7 +31,8 @@ def teach(module):
     def inet_parse_active(target, default_port):
         host, port = parse(target, default_port)
         try:
-            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0], port
+            # eventlet gives its parameters other names
+            return socket.getaddrinfo(host, port, socket.AF_UNSPEC, socket.SOCK_STREAM)[0][4][0], port
         except OSError:
             return host, port
 
