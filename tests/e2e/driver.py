@@ -28,7 +28,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "salt
 """XDG_CACHE_HOME of the commands: kept between runs."""
 SALTERN = Path(sys.executable).parent / "saltern"
 TIMEOUT = 1500.0
-"""Seconds that one command may take; the first one builds all images."""
+"""Seconds that a command of most clouds may take; the first one builds all images."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,8 @@ class Cloud:
     ports: dict[str, int]
     inside: tuple[str, ...] = ()
     """What a command begins with so that it runs where the engine is."""
+    timeout: float = TIMEOUT
+    """Seconds that one command may take."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -83,12 +85,12 @@ class Cloud:
             stdin=subprocess.DEVNULL,
         )
         try:
-            stdout, stderr = child.communicate(timeout=TIMEOUT)
+            stdout, stderr = child.communicate(timeout=self.timeout)
         except subprocess.TimeoutExpired:
             at_work = _at_work()
             child.kill()
             stdout, stderr = child.communicate()
-            pytest.fail(f"saltern {verb} did not end:\n{Done(STUCK, stdout, stderr, TIMEOUT)}\n{at_work}")
+            pytest.fail(f"saltern {verb} did not end:\n{Done(STUCK, stdout, stderr, self.timeout)}\n{at_work}")
         found = Done(child.returncode, stdout, stderr, time.monotonic() - begun)
         assert code is None or found.code == code, f"saltern {verb}: {found}"
         return found

@@ -5,8 +5,10 @@ include:
 - nova.common
 
 {%- set services = controller.services %}
+{%- set roles = controller.roles %}
 
-{%- for name in [services.conductor, services.scheduler, services.novncproxy] %}
+{%- for role in ['conductor', 'scheduler', 'novncproxy'] if role in roles %}
+{%- set name = services[role] %}
 
 nova_default_{{ name }}:
   file.managed:
@@ -19,10 +21,13 @@ nova_default_{{ name }}:
     - pkg: nova_packages
 {%- endfor %}
 
-{%- set applications = {
-    services.api: (controller.bind, controller.workers, '/usr/bin/nova-api-wsgi'),
-    services.metadata: (controller.metadata.bind, controller.metadata.workers, '/usr/bin/nova-metadata-wsgi'),
-} %}
+{%- set applications = {} %}
+{%- if 'api' in roles %}
+{%- do applications.update({services.api: (controller.bind, controller.workers, '/usr/bin/nova-api-wsgi')}) %}
+{%- endif %}
+{%- if 'metadata' in roles %}
+{%- do applications.update({services.metadata: (controller.metadata.bind, controller.metadata.workers, '/usr/bin/nova-metadata-wsgi')}) %}
+{%- endif %}
 {%- for name, (bind, workers, application) in applications | dictsort %}
 
 nova_default_{{ name }}:
@@ -54,6 +59,7 @@ nova_uwsgi_{{ name }}:
   - require:
     - pkg: nova_packages
 {%- endfor %}
+{%- if 'novncproxy' in roles %}
 
 nova_default_consoleproxy:
   file.managed:
@@ -64,6 +70,9 @@ nova_default_consoleproxy:
   - mode: '0644'
   - require:
     - pkg: nova_packages
+{%- endif %}
+{#- Whoever asks the databases for the others brings them up; the others wait for that one: `conductor:host`. #}
+{%- if 'conductor' in roles %}
 
 nova_syncdb:
   cmd.run:
@@ -74,17 +83,20 @@ nova_syncdb:
   - unless: /usr/bin/python3 -W ignore -c "$SCHEMA" {{ controller.database.cell0_name }} check
   - require:
     - file: nova_config
+{%- endif %}
 
 {#- In the order of an upgrade: who asks the database for the others first, the API last. #}
-{%- for role in ['conductor', 'scheduler', 'novncproxy', 'metadata', 'api'] %}
+{%- for role in ['conductor', 'scheduler', 'novncproxy', 'metadata', 'api'] if role in roles %}
 {%- set name = services[role] %}
 
 nova_service_{{ role }}:
   service.running:
   - name: {{ name }}
   - enable: True
+{%- if 'conductor' in roles %}
   - require:
     - cmd: nova_syncdb
+{%- endif %}
   - watch:
     - file: nova_config
     - file: nova_default_{{ name }}

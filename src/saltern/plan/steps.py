@@ -329,8 +329,18 @@ def _process_steps(cloud: str, workload: Workload, services: Mapping[str, Any], 
     serving = [s for s in steps if (c := known.get(s.container)) is not None and c.state == "running"]
     if workload.replicas > 1:
         steps = [replace(s, act=Act.ROLL) if s.act is Act.START and s in serving else s for s in steps]
-        return sorted(steps, key=lambda step: step.act in (Act.ROLL, Act.RELOAD))
+        return _serving_last([one.number for one in workload.instances()], steps)
     return [replace(s, down=s.replaces and s in serving) for s in steps]
+
+
+def _serving_last(replicas: Sequence[int], steps: Sequence[Step]) -> list[Step]:
+    """``replicas``: of which one each step is. Those of one stay together, as the first makes place with all others."""
+    found: dict[int, list[Step]] = {}
+    for number, step in zip(replicas, steps, strict=True):
+        found.setdefault(number, []).append(step)
+    acts = {number: {step.act for step in own} for number, own in found.items()}
+    goes = {number for number, own in acts.items() if own & {Act.ROLL, Act.RELOAD} and Act.START not in own}
+    return [step for number in sorted(found, key=lambda number: number in goes) for step in found[number]]
 
 
 def _process_step(step: Step, service: Mapping[str, Any], current: Container | None) -> Step:

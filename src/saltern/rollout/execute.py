@@ -135,7 +135,8 @@ class Executor:
         if step.act is not Act.WAIT and (problem := self._delivered(step, live)):
             return problem
         why = self.launcher.unready(step, one)
-        if not why and workload.replicas > 1:
+        # its balancers see a replica up when all of its processes are
+        if not why and workload.replicas > 1 and one.process == workload.processes[-1]:
             why = Balancers(self.cloud, self.runtime).take_back(one.hostname)
         if not why:
             if live is not None and step.act is not Act.WAIT:

@@ -218,6 +218,23 @@ def test_replicas_that_serve_are_rolled_when_the_others_are_well(
     assert acts(roll(*there, *REST), "api") == expected
 
 
+@pytest.mark.parametrize(
+    ("dead", "expected"),
+    [
+        ("", ["roll worker-fast-1", "roll worker-slow-1", "roll worker-fast-2", "roll worker-slow-2"]),
+        # where it started first, it would go again with the container whose network it has
+        ("slow-1", ["roll worker-fast-1", "start worker-slow-1", "roll worker-fast-2", "roll worker-slow-2"]),
+        ("slow-2", ["roll worker-fast-2", "start worker-slow-2", "roll worker-fast-1", "roll worker-slow-1"]),
+    ],
+)
+def test_the_processes_of_a_replica_stay_together(dead: str, expected: list[str]) -> None:
+    there = [
+        replica(f"worker-{name}", "exited" if name == dead else "running", old=True)
+        for name in ("fast-1", "fast-2", "slow-1", "slow-2")
+    ]
+    assert acts(roll(replica("proxy"), *there), "worker") == expected
+
+
 def test_only_a_workload_of_one_replica_is_down_meanwhile() -> None:
     there = [replica("api-1", old=True), replica("api-2"), replica("proxy", old=True), *REST[1:]]
     assert {s.service: s.down for s in roll(*there).changes} == {"api-1": False, "proxy": True}

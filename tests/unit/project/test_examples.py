@@ -11,6 +11,9 @@ from saltern.project.context import Options, Project, open_project
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 INIT = "classes/cluster/ha/init.yml"
+REPLICATED = {"keystone", "glance", "placement", "nova-conductor", "nova", "neutron", "cinder", "heat", "horizon"}
+CONTROL = {*REPLICATED, "cinder-volume"}
+"""Nodes that go with the release of the control plane."""
 
 
 def opened(model: Path, tmp_path: Path) -> Project:
@@ -35,10 +38,11 @@ def test_one_value_is_the_release(tmp_path: Path, release: str) -> None:
     before = bases(opened(EXAMPLES / "ha", tmp_path))
     assert set(before.values()) == {"debian-12"}
     project = changed(tmp_path, "openstack_version: zed", f"openstack_version: {release}")
-    assert bases(project) == before | {"keystone": "debian-13", "glance": "debian-13"}
-    assert {str(project.member(name).pillar[name]["server"]["version"]) for name in ("keystone", "glance")} == {
-        "2025.1"
-    }
+    assert bases(project) == before | dict.fromkeys(CONTROL, "debian-13")
+    assert {str(project.member(name).pillar[name]["server"]["version"]) for name in ("keystone", "heat")} == {"2025.1"}
+    compute = project.member("compute").pillar
+    assert compute["nova"]["compute"]["version"] == "zed"
+    assert project.member("nova").pillar["nova"]["controller"]["upgrade"] == {"old_computes": False}
 
 
 def test_replicas_are_the_balancers_servers(tmp_path: Path) -> None:
@@ -47,6 +51,16 @@ def test_replicas_are_the_balancers_servers(tmp_path: Path) -> None:
     listens = project.member("haproxy").pillar["haproxy"]["proxy"]["listen"]
     assert listens["keystone_api"]["replicas"] == {"host": "keystone", "count": 3, "port": 5000}
     assert listens["glance_api"]["replicas"]["count"] == project.member("glance").settings.replicas == 2
+
+
+def test_what_has_replicas_is_behind_the_balancer(tmp_path: Path) -> None:
+    project = opened(EXAMPLES / "ha", tmp_path)
+    counts = {member.name: member.settings.replicas for member in project.members}
+    assert {name for name, count in counts.items() if count == 2} == REPLICATED
+    listens = project.member("haproxy").pillar["haproxy"]["proxy"]["listen"]
+    # a conductor is reached over the message queue
+    assert {one["replicas"]["host"] for one in listens.values()} == REPLICATED - {"nova-conductor"}
+    assert all(one["health_check"]["uri"] for one in listens.values())
 
 
 def test_only_the_balancer_is_published(tmp_path: Path) -> None:

@@ -274,6 +274,22 @@ def test_replicas_are_drained_replaced_and_taken_back_one_after_the_other(replic
     assert replicated.engine.balancer.out == set()
 
 
+def test_a_replica_is_taken_back_when_all_of_its_processes_are_up(replicated: Lab) -> None:
+    api, proxy = replicated.cloud.workloads
+    processes = tuple(replace(api.processes[0], name=name) for name in ("first", "second"))
+    replicated.cloud = replace(replicated.cloud, workloads=(replace(api, processes=processes), proxy))
+    acts = [act for act in of_api(replicated.run()) if not act.startswith("remove")]
+    assert acts == [
+        act
+        for number in (1, 2)
+        for act in (
+            *(f"create lab-api-first-{number}", f"probe lab-api-first-{number}"),
+            *(f"create lab-api-second-{number}", f"probe lab-api-second-{number}"),
+            f"lb ready in/api-{number} in lab-proxy",
+        )
+    ]
+
+
 def test_a_replica_that_cannot_be_drained_is_left_alone(replicated: Lab) -> None:
     before = dict(replicated.engine.running)
     replicated.engine.balancer.refuses["drain in/api-1"] = "no such server"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,14 @@ class Formula:
 
     def sls(self, text: str) -> LowState:
         return self.write({"web/init.sls": text}).compile()
+
+    def file(self, folder: Path, path: str) -> str:
+        """A file of the formula as Salt renders it; an SLS of ``folder`` shows it."""
+        one = replace(self, root=folder, more_roots=(self.root, *self.more_roots))
+        text = f"{{%- set text %}}{{% include '{path}' %}}{{% endset %}}"
+        one.write({"shown/init.sls": text + "shown:\n  test.nop:\n  - text: {{ text | json }}\n"})
+        (chunk,) = one.compile("shown").chunks
+        return str(chunk.raw["text"])
 
     def freeze(self, chunks: tuple[Chunk, ...]) -> Frozen:
         return self.worker.freeze(self.context, chunks)

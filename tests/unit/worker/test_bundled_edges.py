@@ -1,4 +1,4 @@
-"""Who talks to whom in examples/compute, as its formulas say it: what policies of a network would allow."""
+"""Who talks to whom in examples/compute and examples/ha, as formulas say it: what policies of a network would allow."""
 
 from __future__ import annotations
 
@@ -21,8 +21,11 @@ CONTROL = {"nova": 8774, "neutron": 9696, "cinder": 8776, "glance": 9292}
 
 @pytest.fixture(scope="module")
 def said(worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Metadata]:
-    folder = tmp_path_factory.mktemp("edges")
-    project = open_project(ROOT / "examples" / "compute", Options(cache=folder / "cache", state=folder / "state"))
+    return said_in(worker, tmp_path_factory.mktemp("edges"), "compute")
+
+
+def said_in(worker: Worker, folder: Path, example: str) -> dict[str, Metadata]:
+    project = open_project(ROOT / "examples" / example, Options(cache=folder / "cache", state=folder / "state"))
     found = {}
     for member in project.members:
         own, *others = (ROOT / "formulas" / name for name in member.node.applications)
@@ -63,3 +66,17 @@ def test_a_service_may_call_those_that_it_calls(
 def test_every_host_is_a_node(said: dict[str, Metadata]) -> None:
     named = {peer.host for one in said.values() for peer in (*one.connects, *one.reaches)}
     assert named <= set(said)
+
+
+def test_in_ha_all_go_through_the_balancer_and_wait_for_who_goes_first(worker: Worker, tmp_path: Path) -> None:
+    found = said_in(worker, tmp_path, "ha")
+    peers = {name: {(peer.host, peer.port) for peer in (*one.connects, *one.reaches)} for name, one in found.items()}
+    replicated = {"keystone", "glance", "placement", "nova", "neutron", "cinder", "heat", "horizon"}
+    assert {host for hosts in peers.values() for host, _ in hosts} <= set(found) - replicated
+    first = {name: {(peer.host, peer.port) for peer in found[name].connects} for name in ("nova", "cinder-volume")}
+    assert ("nova-conductor", 0) in first["nova"]
+    assert ("haproxy", 8776) in first["cinder-volume"]
+    balancer = found["haproxy"].balancer
+    assert balancer is not None
+    assert balancer.members["nova-2"] == ("nova_api/nova-2", "nova_metadata/nova-2", "nova_novncproxy/nova-2")
+    assert balancer.listens[8775] == ("nova-1", "nova-2")

@@ -1,4 +1,4 @@
-"""What Placement and Nova say around their services, rendered by Salt."""
+"""What Placement, Nova and Cinder say around their services, rendered by Salt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from saltern.formulas.hosts import Hosted, read_controls, read_hosted
+from saltern.formulas.lowstate import LowState
 from saltern.formulas.metadata import Metadata, read_metadata
+from saltern.formulas.upgrades import read_upgrades
 
 from .conftest import Formula
 
@@ -32,10 +34,13 @@ PILLARS = {
 }
 
 
+KINDS = ("container", "host", "verify", "upgrade")
+
+
 def metadata(formula: Formula, name: str) -> Metadata:
     (root,) = PILLARS[name]
     bundled = Formula(formula.worker, BUNDLED / root, PILLARS[name])
-    return read_metadata("node", bundled.compile(root, kinds=("container", "host", "verify", "upgrade")).metadata)
+    return read_metadata("node", bundled.compile(root, kinds=KINDS).metadata)
 
 
 @pytest.mark.parametrize("name", PILLARS)
@@ -77,6 +82,58 @@ def test_a_compute_runs_guests_and_a_controller_is_in_charge(formula: Formula) -
 def test_a_compute_needs_no_database(formula: Formula) -> None:
     assert {one.host for one in metadata(formula, "compute").connects} == {"keystone", "rabbitmq", "neutron"}
     assert {one.host for one in metadata(formula, "controller").connects} == {"keystone", "rabbitmq", "mariadb"}
+
+
+def controller(formula: Formula, **more: Any) -> LowState:
+    pillar = {"nova": {"controller": {**PILLARS["controller"]["nova"]["controller"], **more}}}
+    return Formula(formula.worker, BUNDLED / "nova", pillar).compile("nova", kinds=KINDS)
+
+
+def test_a_node_with_some_of_the_roles_has_what_is_theirs(formula: Formula) -> None:
+    found = {}
+    for roles in (["conductor", "scheduler"], ["novncproxy", "metadata", "api"]):
+        low = controller(formula, roles=roles)
+        about = read_metadata("node", low.metadata)
+        (rules,) = read_upgrades("node", about.raw)
+        found[roles[0]] = (
+            [chunk.raw["name"] for chunk in low.chunks if chunk.raw["fun"] == "running"],
+            list(about.processes),
+            "nova_syncdb" in {chunk.id for chunk in low.chunks},
+            [name for name in ("check", "expand", "migrate", "contract") if rules.stage(name)],
+            len(about.checks) + len(read_controls(about)),
+        )
+    conductors, apis = ["nova-conductor", "nova-scheduler"], ["nova-novncproxy", "nova-api-metadata", "nova-api"]
+    assert found == {
+        "conductor": (conductors, conductors, True, ["expand"], 0),
+        "novncproxy": (apis, apis, False, ["migrate"], 2),
+    }
+    for name in ("metadata", "scheduler"):
+        (rules,) = read_upgrades("node", read_metadata("node", controller(formula, roles=[name]).metadata).raw)
+        assert rules.stages == {}
+
+
+def test_who_has_no_conductor_waits_for_the_node_that_has(formula: Formula) -> None:
+    low = controller(formula, roles=["api"], conductor={"host": "nova-conductor"})
+    assert ("nova-conductor", 0) in {(one.host, one.port) for one in read_metadata("node", low.metadata).connects}
+
+
+@pytest.mark.parametrize("name", ["nova", "cinder"])
+def test_replicas_are_known_by_their_own_names(formula: Formula, tmp_path: Path, name: str) -> None:
+    found = {}
+    for host in (None, "", "web"):
+        more = {} if host is None else {"host": host}
+        pillar = {name: {"controller": {**SERVED, "bind": {"port": 1}, **more}}}
+        one = Formula(formula.worker, BUNDLED / name, pillar, {"host": "here"})
+        lines = one.file(tmp_path, f"{name}/files/{name}.conf").splitlines()
+        found[host] = [line for line in lines if line.startswith("host =")]
+    assert found == {None: ["host = here"], "": [], "web": ["host = web"]}
+
+
+def test_volumes_wait_for_the_api_of_a_controller_elsewhere(formula: Formula) -> None:
+    volume = {**SERVED, "backend": {"nfs": {"engine": "nfs", "share": "v:/a"}}, "api": {"host": "haproxy"}}
+    one = Formula(formula.worker, BUNDLED / "cinder", {"cinder": {"volume": volume}})
+    about = read_metadata("node", one.compile("cinder", kinds=("container",)).metadata)
+    assert ("haproxy", 8776) in {(peer.host, peer.port) for peer in about.connects}
 
 
 PLACES = {"network": {"host": "neutron", "port": 9696}, "volume": {"host": "cinder", "port": "8776"}}

@@ -67,22 +67,13 @@ def neutron(project: Project, worker: Worker, release: int = 12, **backend: Any)
     return Formula(worker, FORMULAS / "neutron", pillar, grains, more_roots=(FORMULAS / "opensdn",))
 
 
-def rendered(formula: Formula, folder: Path, file: str) -> str:
-    """A file of the neutron formula as Salt renders it."""
-    one = Formula(formula.worker, folder, formula.pillar, formula.grains, more_roots=(formula.root,))
-    text = f"{{%- set text %}}{{% include 'neutron/files/{file}' %}}{{% endset %}}"
-    one.write({"shown/init.sls": text + "shown:\n  test.nop:\n  - text: {{ text | json }}\n"})
-    (chunk,) = one.compile("shown").chunks
-    return str(chunk.raw["text"])
-
-
 def test_the_model_has_no_problem(project: Project) -> None:
     assert check(project).warnings == ()
 
 
 def test_neutron_is_told_of_the_plugin(project: Project, worker: Worker, tmp_path: Path) -> None:
     parser = RawConfigParser(strict=True)
-    parser.read_string(rendered(neutron(project, worker), tmp_path, "neutron.conf"))
+    parser.read_string(neutron(project, worker).file(tmp_path, "neutron/files/neutron.conf"))
     assert parser.get("DEFAULT", "core_plugin") == CORE
     assert parser.get("DEFAULT", "service_plugins") == ""
     assert parser.get("DEFAULT", "api_extensions_path").endswith("/neutron_plugin_contrail/extensions")
@@ -95,11 +86,11 @@ def test_others_have_ml2(project: Project, worker: Worker, tmp_path: Path, engin
     backend = {"engine": engine, "host": "ovn"}
     formula.pillar["neutron"]["server"]["backend"] = backend
     parser = RawConfigParser(strict=True)
-    parser.read_string(rendered(formula, tmp_path, "neutron.conf"))
+    parser.read_string(formula.file(tmp_path, "neutron/files/neutron.conf"))
     assert parser.get("DEFAULT", "core_plugin") == "ml2"
     assert not parser.has_option("DEFAULT", "api_extensions_path")
     assert not parser.has_option("quotas", "quota_driver")
-    assert "ml2_conf.ini" in rendered(formula, tmp_path, "default")
+    assert "ml2_conf.ini" in formula.file(tmp_path, "neutron/files/default")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +103,7 @@ def test_others_have_ml2(project: Project, worker: Worker, tmp_path: Path, engin
 def test_the_server_reads_the_plugins_file(
     project: Project, worker: Worker, tmp_path: Path, release: int, file: str, line: str
 ) -> None:
-    assert line in rendered(neutron(project, worker, release), tmp_path, file).splitlines()
+    assert line in neutron(project, worker, release).file(tmp_path, f"neutron/files/{file}").splitlines()
 
 
 @pytest.mark.parametrize("release", [12, 13])
