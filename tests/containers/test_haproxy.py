@@ -11,7 +11,6 @@ import pytest
 
 from saltern.base.process import LocalRunner
 from saltern.formulas.metadata import Balancer, read_metadata
-from saltern.formulas.monitors import read_monitors
 from saltern.images.engine.select import select_engine
 
 from .plainsalt import CACHE, ROOT, PlainError, PlainMachine, plain_machines
@@ -53,8 +52,6 @@ import sys, urllib.request
 for _ in range(int(sys.argv[1])):
     print(urllib.request.urlopen("http://127.0.0.1:8080/name", timeout=10).read().decode().strip())
 """
-
-METRICS = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
 
 
 @pytest.fixture(scope="module", params=BASES)
@@ -118,19 +115,6 @@ def test_the_metadata_knows_the_servers(machines: dict[str, PlainMachine]) -> No
     told = balancer(machines["haproxy"])
     assert told.members == {"web-1": ("line/first", "web/web-1"), "web-2": ("web/web-2",)}
     assert told.listens == {8080: ("web-1", "web-2"), 8081: ("web-1",)}
-
-
-def test_alarms_are_made_of_metrics_that_it_has(machines: dict[str, PlainMachine]) -> None:
-    machine = machines["haproxy"]
-    (monitor,) = read_monitors("haproxy", {"haproxy": {"prometheus": metadata(machine, "prometheus")}})
-    (job,) = monitor.jobs
-    (place,) = job.places
-    lines = machine.run("python3", "-c", METRICS, f"http://127.0.0.1:{place.port}{job.metrics_path}").splitlines()
-    series = {line.rpartition(" ")[0] for line in lines if line.startswith("haproxy_")}
-    wanted = {rule.expression.partition("{")[0] for rule in monitor.rules} - {"up"}
-    assert {f'{name}{{proxy="web",server="web-1",state="DOWN"}}' for name in wanted if "server" in name} <= series
-    assert {f'{name}{{proxy="web",state="DOWN"}}' for name in wanted if "backend" in name} <= series
-    assert {one.partition("{")[0] for one in series} >= wanted > set()
 
 
 def test_out_and_in_again(machines: dict[str, PlainMachine]) -> None:

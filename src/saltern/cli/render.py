@@ -11,13 +11,11 @@ from saltern.cli.context import ALL_TARGETS, Caller, examples, rollout_options
 from saltern.cli.report import counted, print_json, rendered
 from saltern.project.documenting import Documented, document
 from saltern.project.manifests import Manifests, render_manifests
-from saltern.project.monitoring import Monitored, monitor
 from saltern.project.rendering import render
 from saltern.targets.kubernetes import versions
 from saltern.targets.kubernetes.manifest import SEPARATE
 
-DOCS, PROMETHEUS = "docs", "prometheus"
-BLACKBOX = "127.0.0.1:9115"
+DOCS = "docs"
 
 
 @click.command(
@@ -27,17 +25,16 @@ BLACKBOX = "127.0.0.1:9115"
         "saltern render --target kubernetes manifests",
         "saltern render --target kubernetes --secrets --kubernetes-version 1.30 /run/manifests",
         "saltern render --target docs pages",
-        "saltern render --target prometheus --blackbox blackbox:9115 /etc/prometheus/cloud",
     ),
 )
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--target",
-    type=click.Choice((*ALL_TARGETS, DOCS, PROMETHEUS)),
+    type=click.Choice((*ALL_TARGETS, DOCS)),
     default="compose",
     show_default=True,
     help="compose: the Compose file, in the cloud's state. kubernetes: manifests in DIR, of all nodes with containers. "
-    "docs: pages about these nodes in DIR, for people. prometheus: what a Prometheus of yours watches, in DIR.",
+    "docs: pages about these nodes in DIR, for people.",
 )
 @click.option(
     "--kubernetes-version",
@@ -46,33 +43,20 @@ BLACKBOX = "127.0.0.1:9115"
     metavar="VERSION",
     help="The version that manifests are for.",
 )
-@click.option(
-    "--blackbox",
-    default=BLACKBOX,
-    show_default=True,
-    metavar="HOST:PORT",
-    help="Where Prometheus reaches the blackbox exporter, which asks services that have no metrics of their own.",
-)
 @click.option("--secrets", is_flag=True, help="Write the values of secrets into manifests too, for your eyes only.")
 @rollout_options
-def render_command(
-    caller: Caller, folder: Path | None, target: str, kubernetes_version: str, blackbox: str, secrets: bool
-) -> None:
+def render_command(caller: Caller, folder: Path | None, target: str, kubernetes_version: str, secrets: bool) -> None:
     """Build, render all configuration and write what the target reads, without touching what runs.
 
     For Kubernetes that is one object per file and a kustomization.yaml. Without --secrets, Secrets that hold some are
-    in DIR/masked, as they may be shown, and no part of the kustomization. For docs and Prometheus nothing is built, and
-    no file has a secret in it: each node gets a page in Markdown; Prometheus gets prometheus.yml and rules/*.yml.
+    in DIR/masked, as they may be shown, and no part of the kustomization. For docs nothing is built: each node gets a
+    page in Markdown, and none has a secret in it.
     """
-    if target in (DOCS, PROMETHEUS):
+    if target == DOCS:
         if folder is None or secrets:
-            resolution = "say where the files shall be written, and leave --secrets out: they have none"
-            raise UsageError(Problem(f"{target} needs DIR, and no secrets", resolution=resolution))
-        project = caller.project(targets=ALL_TARGETS)
-        if target == DOCS:
-            _documented(caller, document(project, folder))
-        else:
-            _monitored(caller, monitor(project, folder, blackbox))
+            resolution = "say where the pages shall be written, and leave --secrets out: pages have none"
+            raise UsageError(Problem("docs need DIR, and nothing else", resolution=resolution))
+        _documented(caller, document(caller.project(targets=ALL_TARGETS), folder))
         return
     if target == "kubernetes":
         if folder is None:
@@ -111,10 +95,3 @@ def _documented(caller: Caller, done: Documented) -> None:
         print_json(caller, said)
         return
     caller.stdout.print(f"{done.folder}: {counted(len(done.pages), 'page')}")
-
-
-def _monitored(caller: Caller, done: Monitored) -> None:
-    if caller.json:
-        print_json(caller, {"folder": str(done.folder), "files": list(done.files), "removed": list(done.removed)})
-        return
-    caller.stdout.print(f"{done.folder}: {counted(len(done.files), 'file')}")

@@ -262,37 +262,9 @@ def test_docs_leave_the_files_of_others_alone(model: Model, tmp_path: Path) -> N
     assert (tmp_path / "index.md").read_text() == "mine\n"
 
 
-MONITORED = """
-server:
-  target: {static: {web: {probe: http_2xx, endpoint: [{port: {{ pillar.web.port }}, path: /}]}}}
-  alert:
-    Gone: {if: 'probe_success{job="web"} == 0', annotations: {summary: "{{ pillar.web.password }}"}}
-"""
-
-
-def test_files_for_prometheus(model: Model, tmp_path: Path) -> None:
-    model.write({"../formula/web/meta/prometheus.yml": MONITORED})
-    web = "{name: hello, password: do-not-show-this, port: 80}"
-    model.write({"nodes/web01.yml": f"classes: [service]\nparameters: {{web: {web}, saltern: {{replicas: 2}}}}\n"})
-    words = ("render", "--target", "prometheus", "--blackbox", "b:1", str(tmp_path / "watched"), "--json")
-    said = model(*words)
-    names = ["prometheus.yml", "rules/web.yml"]
-    assert said.json == {"folder": str(tmp_path / "watched"), "files": names, "removed": []}, said.err
-    written = (tmp_path / "watched" / "prometheus.yml").read_text()
-    assert "- http://web01-1:80/\n" in written
-    assert "- http://web01-2:80/\n" in written
-    assert "replacement: b:1\n" in written
-    assert "summary: '***'" in (tmp_path / "watched/rules/web.yml").read_text()
-    (tmp_path / "watched/rules/gone.yml").write_text(written)
-    (tmp_path / "watched/rules/mine.yml").write_text("groups: []\n")
-    assert model(*words).json["removed"] == ["rules/gone.yml"]
-    assert (tmp_path / "watched/rules/mine.yml").exists()
-
-
-@pytest.mark.parametrize("target", ["docs", "prometheus"])
 @pytest.mark.parametrize("words", [(), ("pages", "--secrets")])
-def test_docs_need_a_folder_and_have_no_secrets(model: Model, target: str, words: tuple[str, ...]) -> None:
-    model.wrong(ExitCode.USAGE, "render", "--target", target, *words)
+def test_docs_need_a_folder_and_have_no_secrets(model: Model, words: tuple[str, ...]) -> None:
+    model.wrong(ExitCode.USAGE, "render", "--target", "docs", *words)
 
 
 def test_progress_is_on_stderr_and_a_second_time_nothing_is_compiled(model: Model) -> None:
