@@ -105,7 +105,9 @@ def exceptions(processes: Sequence[Process]) -> list[str]:
 def level(workloads: Sequence[Workload]) -> str:
     """The Pod Security Standard that all pods of these workloads satisfy. Jobs are root, with few capabilities."""
     processes = [process for workload in workloads for process in workload.processes]
-    if any(workload.kubernetes.host_network for workload in workloads) or any(process.devices or {*process.capabilities} - BASELINE for process in processes):
+    if any(workload.kubernetes.host_network for workload in workloads) or any(
+        process.devices or {*process.capabilities} - BASELINE for process in processes
+    ):
         return "privileged"
     jobs = any(workload.jobs for workload in workloads)
     return "baseline" if jobs or exceptions(processes) else "restricted"
