@@ -63,7 +63,7 @@ def monitoring(cloud: str, nodes: Iterable[Watched], blackbox: str = "") -> Moni
         sum(len(static["targets"]) for config in configs for static in config["static_configs"]),
         len(kept),
         tuple(name for name in jobs if name not in asked),
-        tuple(name for key, name in ((key, key[2]) for key in rules) if key not in kept),
+        tuple(key[2] for key in rules if key not in kept),
     )
 
 
