@@ -11,6 +11,7 @@ import yaml
 
 from saltern.base.errors import UsageError
 from saltern.formulas.metadata import read_metadata
+from saltern.formulas.monitoring import KIND, read_monitored
 from saltern.project.monitoring import watch
 
 from .conftest import Formula
@@ -24,7 +25,6 @@ SERVED = {
     "rabbitmq_alarms_memory_used_watermark",
     "rabbitmq_process_resident_memory_bytes",
     "rabbitmq_resident_memory_limit_bytes",
-    "rabbitmq_unreachable_cluster_peers_count",
     # of HAProxy's exporter, in Debian 12 (2.6) and 13 (3.0)
     "haproxy_backend_active_servers",
     "haproxy_backend_backup_servers",
@@ -117,6 +117,17 @@ def plugins(one: Formula) -> str:
 )
 def test_rabbitmq_enables_a_plugin(formula: Formula, values: dict[str, Any], expected: str) -> None:
     assert plugins(node(formula, "rabbitmq", "server", **values)) == expected
+
+
+@pytest.mark.parametrize(("release", "expected"), [("12", False), ("13", True)])
+def test_a_cluster_is_asked_for_its_peers_where_it_knows_them(formula: Formula, release: str, expected: bool) -> None:
+    """RabbitMQ 3.10, Debian 12's, has no such metric: pull request 9465 of rabbitmq-server."""
+    values = {"cluster": {"members": ["a", "b", "c"]}, "metrics": {"enabled": True}}
+    one = node(formula, "rabbitmq", "server", **values)
+    one.grains["osmajorrelease"] = release
+    (told,) = read_monitored("a", one.compile("rabbitmq", kinds=(KIND,)).metadata)
+    metric = "rabbitmq_unreachable_cluster_peers_count"
+    assert any(metric in alert.expression for alert in told.alerts) == expected
 
 
 def test_rabbitmq_listens_where_it_is_told(formula: Formula) -> None:
