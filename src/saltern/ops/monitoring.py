@@ -83,7 +83,8 @@ def _merged(nodes: Sequence[Watched]) -> tuple[dict[str, Job], dict[Key, Rule]]:
                 job, first = jobs.setdefault(endpoint.job.name, (endpoint.job, node.name))
                 if job != endpoint.job:
                     problems.setdefault(f"job {job.name}", _differs("job", job.name, one.formula, first, node.name))
-            for rule in (*one.recordings, *one.alerts):
+            said: tuple[Rule, ...] = (*one.recordings, *one.alerts)
+            for rule in said:
                 known, first = rules.setdefault(_key(one.formula, rule), (rule, node.name))
                 if known != rule:
                     problems.setdefault(f"rule {rule.name}", _differs("rule", rule.name, one.formula, first, node.name))

@@ -28,7 +28,8 @@ METRICS = {"haproxy": "proxy", "rabbitmq": "server"}
 def opened(folder: Path, example: str, *, metrics: bool) -> Project:
     """An example in a folder of its own."""
     model = shutil.copytree(ROOT / "examples" / example, folder / "model")
-    for node, role in METRICS.items() if metrics else ():
+    wanted = METRICS if metrics else {}
+    for node, role in wanted.items():
         path = model / "nodes" / f"{node}.yml"
         if path.exists():
             raw = yaml.safe_load(path.read_text())
