@@ -45,7 +45,7 @@ rabbitmq_member:
 rabbitmq_plugins:
   file.managed:
   - name: {{ server.config_dir }}/enabled_plugins
-  - contents: '[{{ server.plugins | join(',') }}].'
+  - contents: '[{{ (server.plugins + (['rabbitmq_prometheus'] if server.metrics.enabled else [])) | unique | join(',') }}].'
   - user: root
   - group: {{ server.user }}
   - mode: '0644'

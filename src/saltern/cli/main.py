@@ -24,6 +24,7 @@ from saltern.cli.formulas import formulas_group
 from saltern.cli.host import host_group
 from saltern.cli.inventory import inventory_group
 from saltern.cli.inventory_diff import diff_command
+from saltern.cli.monitoring import monitoring_command
 from saltern.cli.operate import operate_command
 from saltern.cli.patches import affected_command, outdated_command
 from saltern.cli.problems import print_error
@@ -183,6 +184,7 @@ cli.add_command(host_group)
 inventory_group.add_command(diff_command)
 cli.add_command(inventory_group)
 cli.add_command(explain_command)
+cli.add_command(monitoring_command)
 cli.add_command(prune_command)
 cli.add_command(registry_group)
 cli.add_command(render_command)

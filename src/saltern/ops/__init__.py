@@ -1,1 +1,4 @@
-"""Day two: backups, outdated packages, pages about a cloud. Acts through the engine, decides nothing about rollouts."""
+"""Day two: backups, outdated packages, pages about a cloud, files for a Prometheus.
+
+Acts through the engine, decides nothing about rollouts.
+"""

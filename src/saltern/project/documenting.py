@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from saltern.base.errors import FormulaError, Problem
 from saltern.formulas.documents import KIND, read_documents
@@ -13,10 +12,8 @@ from saltern.ops.pages import HEADER, Described, pages
 from saltern.project.compiling import Compiled, compile_members
 from saltern.project.context import Project
 from saltern.project.outputs import write_ours
-from saltern.project.secrets import readable
+from saltern.project.secrets import shown
 from saltern.project.workers import Bases
-
-HIDDEN = "***"
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def _describe(bases: Bases, one: Compiled) -> Described:
     """Asked apart from compiling: what formulas tell may depend on the machine that is asked, and changes no node."""
     member = one.member
     low = bases.worker(one.site).compile(bases.context(member), member.node.applications, (KIND,))
-    told = read_documents(member.node.name, _hidden(one, low.metadata))
+    told = read_documents(member.node.name, shown(member, low.metadata))
     return Described(
         name=member.name,
         node=member.node.name,
@@ -67,17 +64,3 @@ def _describe(bases: Bases, one: Compiled) -> Described:
         metadata=replace(one.metadata, raw={}),
         documents=told,
     )
-
-
-def _hidden(one: Compiled, value: Any) -> Any:
-    """A value without secrets: stand-ins become their references, plain ones are hidden."""
-    if isinstance(value, Mapping):
-        return {key: _hidden(one, item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_hidden(one, item) for item in value]
-    if not isinstance(value, str):
-        return value
-    text = readable(value, one.member.references)
-    for secret in sorted(one.member.secrets, key=lambda secret: (-len(secret), secret)):
-        text = text.replace(secret, HIDDEN)
-    return text

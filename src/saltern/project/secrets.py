@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from saltern.base.errors import Problem, SalternError, SecretError
 from saltern.base.store import in_json
@@ -18,6 +19,9 @@ from saltern.secrets.environment import EnvironmentStore
 from saltern.secrets.files import FileStore
 from saltern.secrets.store import Store
 from saltern.secrets.vault import VaultStore
+
+HIDDEN = "***"
+"""In the place of a secret that stands in the model itself."""
 
 
 def stores(project: Project) -> dict[str, Store]:
@@ -80,6 +84,20 @@ def without_values(text: str, known: Mapping[SecretReference, str]) -> str:
 def readable(text: str, references: Iterable[SecretReference]) -> str:
     """The text with references in the places of their stand-ins."""
     return _Hiding({reference: reference.stand_in for reference in references}).text(text)
+
+
+def shown(member: Member, value: Any) -> Any:
+    """A value without secrets: stand-ins become their references, plain ones are hidden."""
+    if isinstance(value, Mapping):
+        return {key: shown(member, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [shown(member, item) for item in value]
+    if not isinstance(value, str):
+        return value
+    text = readable(value, member.references)
+    for secret in sorted(member.secrets, key=lambda secret: (-len(secret), secret)):
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 class _Hiding:
