@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.prometheus import promtool
+
 GOLDEN = Path(__file__).parents[1] / "golden" / "monitoring"
 CASES = sorted(GOLDEN.iterdir())
 
 
-def promtool(folder: Path, *words: str) -> str:
+def checked(folder: Path, *words: str) -> str:
     """What it says; an error of it is one of the test."""
-    if shutil.which("promtool") is None:
-        pytest.fail("promtool is not installed: tools/setup test")
-    done = subprocess.run(["promtool", *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    argv = (str(promtool()), *words)
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -24,7 +24,7 @@ def promtool(folder: Path, *words: str) -> str:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_its_configuration(case: Path) -> None:
     """With the files that it names."""
-    said = promtool(case / "expected", "check", "config", "prometheus.yml")
+    said = checked(case / "expected", "check", "config", "prometheus.yml")
     rules = sorted(path.name for path in (case / "expected" / "rules").iterdir())
     assert [name for name in rules if f"Checking rules/{name}" not in said] == []
 
@@ -33,9 +33,9 @@ def test_its_configuration(case: Path) -> None:
 def test_its_rules(case: Path) -> None:
     rules = [str(path) for path in sorted((case / "expected" / "rules").iterdir())]
     assert rules
-    assert "duplicate" not in promtool(case, "check", "rules", *rules)
+    assert "duplicate" not in checked(case, "check", "rules", *rules)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_fires(case: Path) -> None:
-    assert "SUCCESS" in promtool(case, "test", "rules", "rules-test.yml")
+    assert "SUCCESS" in checked(case, "test", "rules", "rules-test.yml")
