@@ -30,7 +30,19 @@ SERVED = {
     "haproxy_backend_backup_servers",
     "haproxy_server_status",
 }
-PROBED = "cinder glance heat horizon keystone mariadb memcached neutron nova ovn placement".split()
+PROBED = [
+    "cinder",
+    "glance",
+    "heat",
+    "horizon",
+    "keystone",
+    "mariadb",
+    "memcached",
+    "neutron",
+    "nova",
+    "ovn",
+    "placement",
+]
 """Formulas whose services have no metrics, in examples/ha."""
 WORDS = {"by", "job", "max", "or"}
 """Of PromQL, and labels by which is grouped."""
