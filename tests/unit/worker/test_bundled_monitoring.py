@@ -30,19 +30,10 @@ SERVED = {
     "haproxy_backend_backup_servers",
     "haproxy_server_status",
 }
-PROBED = [
-    "cinder",
-    "glance",
-    "heat",
-    "horizon",
-    "keystone",
-    "mariadb",
-    "memcached",
-    "neutron",
-    "nova",
-    "ovn",
+PROBED = (
+    *("cinder", "glance", "heat", "horizon", "keystone", "mariadb", "memcached", "neutron", "nova", "ovn"),
     "placement",
-]
+)
 """Formulas whose services have no metrics, in examples/ha."""
 WORDS = {"by", "job", "max", "or"}
 """Of PromQL, and labels by which is grouped."""
@@ -58,7 +49,7 @@ def test_golden(tmp_path: Path, case: Path) -> None:
 
 
 @pytest.mark.parametrize("metrics", [False, True])
-@pytest.mark.parametrize("example", sorted(folder.name for folder in (ROOT / "examples").iterdir()))
+@pytest.mark.parametrize("example", ["compute", "ha", "kubernetes-ha"])
 def test_no_metric_is_invented(tmp_path: Path, example: str, metrics: bool) -> None:
     made = watch(opened(tmp_path, example, metrics=metrics), tmp_path / "out", BLACKBOX).made
     assert made.jobs
