@@ -34,7 +34,7 @@ def test_a_node_port_answers_on_each_node(cluster: AnyCluster, web: Any, node: i
     place = f"http://{cluster.node_address(node)}:{web.spec.ports[0].nodePort}/"
     eventually(lambda: answers(place))  # a Service is known to each node a moment after it is to the cluster
     for _ in range(6):  # kube-proxy deals them out to the pods of both nodes
-        with urllib.request.urlopen(place, timeout=5) as answer:
+        with urllib.request.urlopen(place, timeout=30) as answer:
             assert answer.read().decode() == PAGE
 
 
