@@ -86,8 +86,9 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     authority.make()
     for host in (NAME, "compute"):
         authority.issue(host, f"/CN={host}", f"DNS:{host}")
-        (model / f"classes/moves/{host}.yml").parent.mkdir(exist_ok=True)
-        (model / f"classes/moves/{host}.yml").write_text(MOVES.format(pki=authority.folder, host=host))
+        moves = model / f"classes/moves/{host}.yml"
+        moves.parent.mkdir(exist_ok=True)
+        moves.write_text(MOVES.format(pki=authority.folder, host=host))
         substitute(model / f"nodes/{host}.yml", "parameters:\n", f"- moves.{host}\nparameters:\n")
     ports = publish(model, lambda usual: free_port())
     (model / "saltern.yml").write_text("cloud: e2e-host\nengine: podman\n")

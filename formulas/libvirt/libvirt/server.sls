@@ -1,4 +1,4 @@
-{%- from "libvirt/map.jinja" import credentials, pki, server with context %}
+{%- from "libvirt/map.jinja" import credentials, server with context %}
 {%- if server.get('enabled', False) %}
 
 libvirt_packages:
@@ -42,7 +42,7 @@ libvirt_default:
 
 libvirt_pki:
   file.directory:
-  - names: {{ ['CA', 'libvirt', 'libvirt/private', 'qemu'] | map('regex_replace', '^', pki ~ '/') | list | json }}
+  - names: [/etc/pki/CA, /etc/pki/libvirt, /etc/pki/libvirt/private, /etc/pki/qemu]
   - user: root
   - group: root
   - mode: '0755'
@@ -52,7 +52,7 @@ libvirt_pki:
 
 libvirt_{{ path }}:
   file.managed:
-  - name: {{ pki }}/{{ path }}
+  - name: /etc/pki/{{ path }}
   - contents_pillar: libvirt:server:tls:{{ kind }}
   - user: root
   # guests have QEMU's, libvirtd alone has its own

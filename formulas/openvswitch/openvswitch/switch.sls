@@ -21,7 +21,7 @@ openvswitch_settings_script:
 openvswitch_system_id:
   file.managed:
   - name: {{ switch.system_id_file }}
-  - contents: {{ switch.get('system_id', grains.host) | json }}
+  - contents: {{ switch.system_id | json }}
   - user: root
   - group: root
   - mode: '0644'

@@ -11,6 +11,7 @@ import click
 import yaml
 
 from saltern.base.errors import Problem, UsageError
+from saltern.base.yamltext import WithoutAliases
 from saltern.cli.context import Caller, examples, model_options
 from saltern.cli.report import strict_json
 from saltern.model.tree import jsonable
@@ -96,8 +97,5 @@ def _as_yaml(data: dict[str, Any], *, pretty: bool) -> str:
     return text
 
 
-class _Dumper(yaml.CSafeDumper):
-    """Writes shared values as often as they occur."""
-
-    def ignore_aliases(self, _data: Any) -> bool:
-        return True
+class _Dumper(WithoutAliases, yaml.CSafeDumper):
+    pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -147,6 +147,14 @@ class Metadata:
     """Whether guests' traffic goes through the node."""
     raw: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False, repr=False)
     """``{formula: {kind: content}}`` as rendered and checked; modules beside this one read other kinds from it."""
+
+
+def hosts_named(connections: Iterable[Connection], balancer: Balancer | None) -> set[str]:
+    """The hosts that a node's configuration names: those it talks to, and servers that it balances."""
+    hosts = {connection.host for connection in connections}
+    if balancer is not None:
+        hosts |= {*balancer.members, *(host for behind in balancer.listens.values() for host in behind)}
+    return hosts
 
 
 @cache

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from saltern.base.errors import FormulaError, Problem
+from saltern.base.yamltext import block_text
 from saltern.formulas.monitoring import Alert, Endpoint, Job, Monitored, Recording
 
 HEADER = "# Made by saltern; edit the model instead.\n"
@@ -55,8 +54,8 @@ def monitoring(cloud: str, nodes: Iterable[Watched], blackbox: str = "") -> Moni
     main: dict[str, Any] = {"global": {"external_labels": {"cloud": cloud}}}
     if formulas:
         main["rule_files"] = [f"{RULES}/{formula}.yml" for formula in formulas]
-    files = {MAIN: _text({**main, "scrape_configs": configs})}
-    files |= {f"{RULES}/{formula}.yml": _text(_groups(formula, kept)) for formula in formulas}
+    files = {MAIN: HEADER + block_text({**main, "scrape_configs": configs})}
+    files |= {f"{RULES}/{formula}.yml": HEADER + block_text(_groups(formula, kept)) for formula in formulas}
     return Monitoring(
         files,
         tuple(asked),
@@ -186,14 +185,3 @@ def _parts(rule: Rule) -> Iterator[tuple[str, Any]]:
     yield "labels", dict(rule.labels)
     if isinstance(rule, Alert):
         yield "annotations", dict(rule.annotations)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Block style without aliases: a person reads these files."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        return True
-
-
-def _text(data: dict[str, Any]) -> str:
-    return HEADER + yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=120)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from saltern.base.errors import FormulaError, Problem
 from saltern.formulas.documents import KIND, read_documents
 from saltern.ops.pages import HEADER, Described, pages
 from saltern.project.compiling import Compiled, compile_members
 from saltern.project.context import Project
 from saltern.project.outputs import write_ours
-from saltern.project.secrets import shown
+from saltern.project.telling import told
 from saltern.project.workers import Bases
 
 
@@ -32,35 +32,19 @@ def document(project: Project, folder: Path) -> Documented:
     Raises UsageError where ``folder`` holds files of somebody else in the places of ours.
     """
     with Bases(project) as bases:
-        described = _described(bases, compile_members(project, bases=bases))
+        described = told(bases, compile_members(project, bases=bases), KIND, _described)
     found = pages(project.settings.cloud, described)
     wanted = {name: (text, False) for name, text in found.items()}
     return Documented(folder, tuple(sorted(found)), write_ours(folder, wanted, sorted(folder.glob("*.md")), HEADER))
 
 
-def _described(bases: Bases, compiled: Iterable[Compiled]) -> list[Described]:
-    done: list[Described] = []
-    problems: list[Problem] = []
-    for one in compiled:
-        try:
-            done.append(_describe(bases, one))
-        except FormulaError as error:
-            problems += error.problems
-    if problems:
-        raise FormulaError(problems)
-    return done
-
-
-def _describe(bases: Bases, one: Compiled) -> Described:
-    """Asked apart from compiling: what formulas tell may depend on the machine that is asked, and changes no node."""
+def _described(one: Compiled, raw: Mapping[str, Any]) -> Described:
     member = one.member
-    low = bases.worker(one.site).compile(bases.context(member), member.node.applications, (KIND,))
-    told = read_documents(member.node.name, shown(member, low.metadata))
     return Described(
         name=member.name,
         node=member.node.name,
         settings=member.settings,
         applications=tuple(member.node.applications),
         metadata=replace(one.metadata, raw={}),
-        documents=told,
+        documents=read_documents(member.node.name, raw),
     )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from saltern.base.errors import FormulaError, Problem
-from saltern.formulas.metadata import Metadata
-from saltern.formulas.monitoring import KIND, Monitored, read_monitored
+from saltern.formulas.metadata import Metadata, hosts_named
+from saltern.formulas.monitoring import KIND, read_monitored
 from saltern.ops.monitoring import HEADER, MAIN, RULES, Monitoring, Watched, monitoring
 from saltern.project.compiling import Compiled, compile_members
 from saltern.project.context import Member, Project
 from saltern.project.outputs import write_ours
-from saltern.project.secrets import shown
+from saltern.project.telling import told
 from saltern.project.workers import Bases
 
 
@@ -34,44 +34,23 @@ def watch(project: Project, folder: Path, blackbox: str = "") -> Written:
     files of somebody else in the places of ours, FormulaError where formulas say what cannot be.
     """
     with Bases(project) as bases:
-        watched = _watched(project, bases, compile_members(project, bases=bases))
-    made = monitoring(project.cloud, watched, blackbox)
+        compiled = compile_members(project, bases=bases)
+        named: set[str] = set()
+        for one in compiled:
+            named |= hosts_named((*one.metadata.connects, *one.metadata.reaches), one.metadata.balancer)
+
+        def watched(one: Compiled, raw: Mapping[str, Any]) -> Watched:
+            hosts = hosts_of(project, one.member, one.metadata, named)
+            return Watched(one.member.name, hosts, read_monitored(one.member.node.name, raw))
+
+        nodes = told(bases, compiled, KIND, watched)
+    made = monitoring(project.cloud, nodes, blackbox)
     rules = folder / RULES
     there = [*sorted(folder.glob(MAIN)), *sorted(rules.glob("*.yml"))]
     removed = write_ours(folder, {name: (text, False) for name, text in made.files.items()}, there, HEADER)
     if rules.is_dir() and not any(rules.iterdir()):
         rules.rmdir()
     return Written(folder, made, removed)
-
-
-def _watched(project: Project, bases: Bases, compiled: Sequence[Compiled]) -> list[Watched]:
-    done: list[Watched] = []
-    problems: list[Problem] = []
-    named = {host for one in compiled for host in _named(one.metadata)}
-    for one in compiled:
-        try:
-            hosts = hosts_of(project, one.member, one.metadata, named)
-            done.append(Watched(one.member.name, hosts, _asked(bases, one)))
-        except FormulaError as error:
-            problems += error.problems
-    if problems:
-        raise FormulaError(problems)
-    return done
-
-
-def _asked(bases: Bases, one: Compiled) -> tuple[Monitored, ...]:
-    """Asked apart from compiling: it changes no node, and what is wrong in it hinders nothing else."""
-    member = one.member
-    low = bases.worker(one.site).compile(bases.context(member), member.node.applications, (KIND,))
-    return read_monitored(member.node.name, shown(member, low.metadata))
-
-
-def _named(metadata: Metadata) -> set[str]:
-    """The hosts that a node's configuration names."""
-    hosts = {connection.host for connection in (*metadata.connects, *metadata.reaches)}
-    if metadata.balancer is not None:
-        hosts |= {*metadata.balancer.members, *(h for behind in metadata.balancer.listens.values() for h in behind)}
-    return hosts
 
 
 def hosts_of(project: Project, member: Member, metadata: Metadata, named: set[str]) -> tuple[str, ...]:

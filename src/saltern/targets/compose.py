@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-import yaml
-
 from saltern.base.store import canonical, digest
+from saltern.base.yamltext import block_text
 from saltern.formulas.metadata import Probe, Volume
 from saltern.images.process import Process
 from saltern.model.settings import Publish
@@ -41,7 +40,7 @@ LABEL_HASH = "io.saltern.hash"
 def render(data: Mapping[str, Any]) -> str:
     """What :func:`project` made, as text; equal clouds give equal bytes."""
     header = "# Made by saltern; edit the model instead. Works by hand too: docker compose -f THIS up -d\n"
-    return header + yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=120)
+    return header + block_text(dict(data))
 
 
 def project(cloud: Cloud, engine: str) -> dict[str, Any]:
@@ -82,13 +81,6 @@ def network_name(cloud: str) -> str:
 def container_name(cloud: str, service: str) -> str:
     """The name of a service's container in the engine."""
     return f"{cloud}-{service}"
-
-
-class _Dumper(yaml.SafeDumper):
-    """Block style without aliases: a person reads this file."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        return True
 
 
 def _labelled(

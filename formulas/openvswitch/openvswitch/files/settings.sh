@@ -61,8 +61,8 @@ if [ $what = addresses ]; then
 {%- endfor %}
 else
 	[ "$mode" = check ] || vsctl init
-	setting external_ids system-id {{ switch.get('system_id', grains.host) }}
-	setting external_ids hostname {{ switch.get('hostname', grains.host) }}
+	setting external_ids system-id {{ switch.system_id }}
+	setting external_ids hostname {{ switch.hostname }}
 {%- for key, value in other | dictsort %}
 	setting other_config {{ key }} '{{ value }}'
 {%- endfor %}

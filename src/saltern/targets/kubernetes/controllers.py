@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from saltern.base.errors import ConfigError, Problem
+from saltern.formulas.metadata import hosts_named
 from saltern.targets.kubernetes.manifest import Manifest
 from saltern.targets.kubernetes.metadata import Frame, instance, selector
 from saltern.targets.kubernetes.pods import service_pod
@@ -27,15 +28,7 @@ def is_addressed(cloud: Cloud, workload: Workload) -> bool:
     if workload.replicas == 1:
         return False
     names = {workload.hostname(number) for number in range(1, workload.replicas + 1)}
-    return any(names & hosts_of(other) for other in cloud.workloads)
-
-
-def hosts_of(workload: Workload) -> set[str]:
-    """The hosts that a workload's configuration names."""
-    hosts = {connection.host for connection in workload.peers}
-    if workload.balancer is not None:
-        hosts |= {*workload.balancer.members, *(h for behind in workload.balancer.listens.values() for h in behind)}
-    return hosts
+    return any(names & hosts_named(other.peers, other.balancer) for other in cloud.workloads)
 
 
 def controller(frame: Frame) -> Manifest:

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from saltern.base.yamltext import WithoutAliases
+
 HEADER = "# Made by saltern; edit the model instead.\n"
 """How each file begins; a file that begins otherwise is not ours."""
 
@@ -63,11 +65,8 @@ def files(manifests: Iterable[Manifest], *, secrets: bool) -> dict[str, tuple[st
     return {KUSTOMIZATION: (render(kustomization), False), **found}
 
 
-class _Dumper(yaml.CSafeDumper):
-    """Block style without aliases; text that some YAML parser might take for a number or a boolean is quoted."""
-
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's signature
-        return True
+class _Dumper(WithoutAliases, yaml.CSafeDumper):
+    """Text that some YAML parser might take for a number or a boolean is quoted."""
 
 
 def _text(dumper: yaml.CSafeDumper, text: str) -> yaml.ScalarNode:
